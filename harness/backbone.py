@@ -1,0 +1,59 @@
+"""What does every strategy start from? A backbone: a net from images to features, and where its weights came from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A net without a head, and all that is needed to make it again.
+
+    Attributes:
+        name: written form, for example ``efficientnet_lite0``.
+        num_features: width of the features, (n, num_features).
+        mean, std: images are given to the net as ``(x - mean) / std``, x in 0..255, per channel.
+        weights_hash: SHA-256 of the weights file; empty for random weights.
+        build: a new module on the CPU; ``pretrained=False`` gives random weights drawn from torch's global generator.
+    """
+
+    name: str
+    num_features: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    weights_hash: str
+    build: Callable[..., nn.Module] = field(repr=False)
+
+
+class Classifier(nn.Module):
+    """A body and a linear head, one for each task. ``forward``: images (n, 3, h, w) to logits (n, classes)."""
+
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images))  # type: ignore[no-any-return]
+
+
+def feature_width(body: nn.Module, size: int) -> int:
+    """Width of the features that ``body`` gives for images of ``size`` px, found without arithmetic."""
+    import copy
+
+    probe = copy.deepcopy(body).to("meta").eval()
+    with torch.no_grad():
+        features = probe(torch.zeros(1, 3, size, size, device="meta"))
+    if features.ndim != 2:
+        raise ValueError(f"a backbone gives features (n, width); this one gave shape {tuple(features.shape)}")
+    return int(features.shape[1])
+
+
+def zero_head(width: int, classes: int) -> nn.Linear:
+    """A head that starts by saying nothing: all logits equal."""
+    head = nn.Linear(width, classes)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head

@@ -1,0 +1,117 @@
+"""How do stored images become what a net is fed? Slices of uint8 arrays, normalised and augmented as one tensor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.backbone import Backbone
+from harness.task import Examples
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features extracted once, and their labels: what a head is trained on without its backbone.
+
+    Attributes:
+        values: float32 (n, width). labels: as in :class:`Examples`.
+    """
+
+    values: Tensor
+    labels: np.ndarray[Any, np.dtype[Any]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Per-sample random crop: a rectangle of ``area`` of the image and ``aspect``, resized back; mirrored if ``flip``.
+
+    Mirroring is off by default: streams hold digits and letters, whose mirror images are other things.
+    """
+
+    area: tuple[float, float] = (0.5, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = False
+
+
+def normalised(images: np.ndarray[Any, Any], backbone: Backbone, *, size: int, device: str = "cpu") -> Tensor:
+    """uint8 (n, h, w, 3) to float32 (n, 3, size, size) in channels-last memory, as ``backbone`` wants it."""
+    batch = torch.from_numpy(np.ascontiguousarray(images)).to(device, non_blocking=True)
+    mean = torch.tensor(backbone.mean, device=device)
+    scale = 1 / torch.tensor(backbone.std, device=device)
+    # (n, h, w, 3) seen as (n, 3, h, w) is channels-last already: no copy is made.
+    batch = ((batch - mean) * scale).permute(0, 3, 1, 2)
+    if batch.shape[-2:] != (size, size):
+        batch = functional.interpolate(batch, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return batch
+
+
+def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
+    """A random crop of each image, every image its own; one bilinear ``grid_sample`` for the whole batch."""
+    n, (height, width) = len(images), images.shape[-2:]
+    area = torch.empty(n).uniform_(*augment.area, generator=generator)
+    low, high = np.log(augment.aspect)
+    aspect = torch.empty(n).uniform_(float(low), float(high), generator=generator).exp()
+    scale_x = (area * aspect).sqrt().clamp(max=1)
+    scale_y = (area / aspect).sqrt().clamp(max=1)
+    shift_x = torch.empty(n).uniform_(-1, 1, generator=generator) * (1 - scale_x)
+    shift_y = torch.empty(n).uniform_(-1, 1, generator=generator) * (1 - scale_y)
+    if augment.flip:
+        scale_x = scale_x * (torch.randint(0, 2, (n,), generator=generator) * 2 - 1)
+    zero = torch.zeros(n)
+    theta = torch.stack([scale_x, zero, shift_x, zero, scale_y, shift_y], dim=1).view(n, 2, 3).to(images.device)
+    grid = functional.affine_grid(theta, [n, 3, height, width], align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def order(n: int, generator: torch.Generator) -> Iterator[int]:
+    """Indices without end: one permutation of ``range(n)`` after another, so that every batch can be full."""
+    while True:
+        yield from torch.randperm(n, generator=generator).tolist()
+
+
+def stratified(labels: np.ndarray[Any, Any], count: int, generator: np.random.Generator) -> np.ndarray[Any, Any]:
+    """``count`` indices, classes taken in turn, so that each is seen before any is seen twice.
+
+    Multilabel rows (n, labels) count as the class of their rarest label that is set, or as a class of their own
+    where none is.
+    """
+    if labels.ndim == 2:
+        rarity = labels.sum(axis=0)
+        keyed = np.where(labels > 0, rarity[None, :], np.iinfo(np.int64).max)
+        labels = np.where(labels.any(axis=1), keyed.argmin(axis=1), labels.shape[1])
+    shuffled = generator.permutation(len(labels))
+    turn = np.empty(len(labels), dtype=np.int64)
+    seen: dict[int, int] = {}
+    for position in shuffled:
+        label = int(labels[position])
+        turn[position] = seen.get(label, 0)
+        seen[label] = turn[position] + 1
+    by_turn = shuffled[np.argsort(turn[shuffled], kind="stable")]
+    return np.sort(by_turn[:count])
+
+
+def targets(labels: np.ndarray[Any, Any], device: str) -> Tensor:
+    """Class indices as int64, multilabel rows as float32."""
+    return torch.from_numpy(np.ascontiguousarray(labels)).to(device).to(torch.float32 if labels.ndim == 2 else torch.int64)
+
+
+def loss_of(logits: Tensor, wanted: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy over classes, or the mean of independent sigmoid losses over labels, as NEVIS'22 does."""
+    if wanted.ndim == 2:
+        smooth = wanted * (1 - smoothing) + smoothing / 2
+        return functional.binary_cross_entropy_with_logits(logits, smooth)
+    return functional.cross_entropy(logits, wanted, label_smoothing=smoothing)
+
+
+def take(data: Examples | Features, index: Any, *, backbone: Backbone, size: int, device: str) -> Tensor:
+    """The rows ``index`` of ``data`` as a net wants them."""
+    if isinstance(data, Features):
+        return data.values[index].to(device)
+    return normalised(data.images[index], backbone, size=size, device=device)

@@ -1,0 +1,109 @@
+"""What does a run leave behind? Flat JSON records, one a line, each with a checksum; read up to the first bad line."""
+
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Record = dict[str, Any]
+
+
+class TaskStatus(StrEnum):
+    """How learning a task ended: by itself, at a limit, or without an answer."""
+
+    DONE = "done"
+    FLOPS = "flops"
+    SECONDS = "seconds"
+    INFEASIBLE = "infeasible"
+    DIVERGED = "diverged"
+
+
+class RunStatus(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+TIMED_PREFIX = "seconds"
+TIMED = frozenset({"cpu_seconds", "latency_seconds", "peak_bytes", "crc32"})
+
+
+def line_of(record: Mapping[str, Any]) -> str:
+    """One line of ``events.jsonl``: compact JSON with sorted keys, closed by ``crc32`` of that JSON without it.
+
+    Raises:
+        ValueError: a value is infinite or not a number; write None instead.
+    """
+    text = json.dumps(dict(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f'{text[:-1]},"crc32":{zlib.crc32(text.encode())}}}\n'
+
+
+def parse_line(line: str) -> Record:
+    """The record of one line.
+
+    Raises:
+        ValueError: the line is torn, is not JSON, or its checksum does not match.
+    """
+    if not line.endswith("\n"):
+        raise ValueError("the line is torn")
+    record = json.loads(line)
+    if not isinstance(record, dict) or "crc32" not in record:
+        raise ValueError("the line has no checksum")
+    checksum = record.pop("crc32")
+    if line != line_of(record) or f'"crc32":{checksum}}}\n' not in line:
+        raise ValueError("the checksum does not match")
+    return record
+
+
+class Log(NamedTuple):
+    """A log as far as it can be trusted.
+
+    Attributes:
+        records: of committed tasks only: up to the last valid ``learn`` line.
+        damage: what is wrong with the first bad line, or None.
+        length: bytes of the trusted part.
+    """
+
+    records: list[Record]
+    damage: str | None
+    length: int
+
+
+def read_log(path: Path) -> Log:
+    """Read ``events.jsonl``. A torn or damaged line and all after it are tasks not done."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return Log([], None, 0)
+    records: list[Record] = []
+    damage, length, committed, position = None, 0, 0, 0
+    for number, raw in enumerate(content.splitlines(keepends=True), start=1):
+        try:
+            record = parse_line(raw.decode())
+        except ValueError as error:
+            damage = f"{path}: line {number}: {error}"
+            break
+        records.append(record)
+        position += len(raw)
+        if record.get("event") == "learn":
+            committed, length = len(records), position
+    return Log(records[:committed], damage, length)
+
+
+def canonical(records: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """The records without clocks, latency and peak memory: equal for two executions of one spec."""
+    return [
+        {key: value for key, value in record.items() if key not in TIMED and not key.startswith(TIMED_PREFIX)}
+        for record in records
+    ]
+
+
+def number(value: float) -> float | None:
+    """A JSON number, whole where it is whole; None where it is infinite or not a number."""
+    if not math.isfinite(value):
+        return None
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)

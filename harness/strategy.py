@@ -1,0 +1,45 @@
+"""How is a task learnt? A strategy: a dataclass whose fields are its options, with four methods to fill in."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.context import Context
+    from harness.task import Task
+
+
+class Strategy(ABC):
+    """The contract of a strategy. Write it as a dataclass; ``name(key=literal)`` fills its fields.
+
+    One object lives through a run: ``prepare`` once, then ``learn`` and ``predict`` for each task in order. After an
+    interruption a new object gets ``prepare`` and ``load_state`` and goes on as if nothing had happened.
+    """
+
+    version: ClassVar[int] = 1
+    """Raised when the same options begin to give other answers: it is part of a run's key."""
+
+    shares_weights: ClassVar[bool] = False
+    """Whether learning a task can change the predictions for earlier ones; if so, all are tested again at the end."""
+
+    def prepare(self, ctx: "Context") -> None:
+        """What is done once, before the stream: charged in full to the first task, outside its cap."""
+
+    @abstractmethod
+    def learn(self, task: "Task", ctx: "Context") -> None:
+        """Learn ``task``, of which only train and dev can be loaded, inside the budget of ``ctx.meter``."""
+
+    @abstractmethod
+    def predict(self, task: "Task", images: "Tensor") -> "Tensor":
+        """Logits (n, task.num_classes) for normalised images (n, 3, h, w). Changes nothing."""
+
+    def state(self) -> Mapping[str, Any]:
+        """What the next task needs, and no more: tensors, numbers, text, lists and dicts of them."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``state`` gave."""
+        if state:
+            raise NotImplementedError(f"{type(self).__name__} gives a state but has no load_state to take it back")

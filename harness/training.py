@@ -1,0 +1,97 @@
+"""How is a net trained inside a budget? The one metered loop; its schedule always fits the budget."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from harness.backbone import Classifier
+from harness.batches import Augment, Features, loss_of
+from harness.context import Context
+from harness.task import Examples
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a net is trained. One learning rate for the body and one for the head, both warmed up, then cosine to zero.
+
+    Every budget gets its own full schedule: a point read off in the middle of a longer one would understate it
+    (Li, Yumer, Ramanan, arXiv 1905.04753).
+
+    Attributes:
+        warmup: share of the budget over which the learning rate rises.
+        smoothing: label smoothing.
+        augment: random crops of images; ignored for features.
+    """
+
+    lr: float = 0.01
+    head_lr: float = 0.1
+    batch_size: int = 16
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup: float = 0.1
+    smoothing: float = 0.0
+    augment: bool = True
+
+
+class Diverged(ArithmeticError):
+    """The loss became infinite or not a number."""
+
+
+def fit(
+    net: nn.Module,
+    data: Examples | Features,
+    ctx: Context,
+    *,
+    name: str,
+    recipe: Recipe = Recipe(),
+    epochs: float = math.inf,
+) -> None:
+    """Train the parameters of ``net`` that require a gradient, until the budget or ``epochs`` is spent.
+
+    Args:
+        net: inputs to logits; put into train mode as a whole, and left in eval mode.
+        name: names the randomness, usually the task's name.
+
+    Raises:
+        Diverged: the loss is no finite number any more.
+    """
+    net.train()
+    optimiser = _optimiser(net, recipe)
+    base = [group["lr"] for group in optimiser.param_groups]
+    finite = torch.ones((), dtype=torch.bool, device=ctx.device)
+    augment = Augment() if recipe.augment else None
+    for inputs, wanted, progress in ctx.batches(
+        data, batch_size=recipe.batch_size, name=name, net=net, augment=augment, epochs=epochs
+    ):
+        for group, rate in zip(optimiser.param_groups, base, strict=True):
+            group["lr"] = rate * scheduled(progress, warmup=recipe.warmup)
+        loss = loss_of(net(inputs), wanted, smoothing=recipe.smoothing)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        # Kept on the device: reading the loss at every step would make a GPU wait for it.
+        finite &= loss.detach().isfinite()
+    net.eval()
+    if not bool(finite):
+        raise Diverged("the loss became infinite or not a number")
+
+
+def scheduled(share: float, *, warmup: float) -> float:
+    """Factor of the learning rate when ``share`` of the budget is spent: linear warm-up, then cosine to zero."""
+    if share < warmup:
+        return share / warmup
+    return 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
+
+
+def _optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    head = set(net.head.parameters()) if isinstance(net, Classifier) else set(net.parameters())
+    groups = []
+    for members, rate in ((False, recipe.lr), (True, recipe.head_lr)):
+        mine = [p for p in net.parameters() if p.requires_grad and (p in head) is members]
+        # Weight decay on weights only, as NEVIS'22: not on biases and norms.
+        for decay, params in ((True, [p for p in mine if p.ndim > 1]), (False, [p for p in mine if p.ndim <= 1])):
+            if params:
+                groups.append({"params": params, "lr": rate, "weight_decay": recipe.weight_decay if decay else 0.0})
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)

@@ -1,0 +1,1 @@
+"""What it means: tables, figures, published baselines, claims. Imports neither torch nor the runner."""

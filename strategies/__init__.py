@@ -1,0 +1,1 @@
+"""How it is learnt: one file per strategy; pruning and transport as plain functions."""

@@ -1,0 +1,1 @@
+"""What every strategy starts from: nets with their weights, and where those came from."""

@@ -1,0 +1,1 @@
+"""What is learnt: task tables, data sources, emulated domains."""
