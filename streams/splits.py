@@ -1,0 +1,62 @@
+"""Which image belongs to which split? NEVIS'22's shares, stratified by class and seeded.
+
+Shares after dm_nevis (github.com/google-deepmind/dm_nevis): a pooled set is cut 56/12/12/20 into train, dev, dev_test and
+test; a set with an official test keeps it, and the rest is cut 70/15/15. dm_nevis draws without regard to class; here
+every class keeps the shares, so that a rare one does not miss a split.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from harness.task import Split
+from streams.prepared import Array
+
+POOLED: Mapping[Split, int] = {Split.TRAIN: 56, Split.DEV: 12, Split.DEV_TEST: 12, Split.TEST: 20}
+OFFICIAL_TEST: Mapping[Split, int] = {Split.TRAIN: 70, Split.DEV: 15, Split.DEV_TEST: 15}
+
+# Which splits a class with fewer images than splits still reaches.
+_FIRST = (Split.TRAIN, Split.TEST, Split.DEV_TEST, Split.DEV)
+
+
+def stratified_splits(
+    labels: Array, generator: np.random.Generator, shares: Mapping[Split, int] = POOLED
+) -> dict[Split, Array]:
+    """Sorted indices of each split; every class is cut in the proportions ``shares``.
+
+    A class with at least as many images as splits is in all of them; one with fewer goes to train first, then to
+    test, dev_test, dev.
+
+    Args:
+        labels: class indices (n,).
+    """
+    parts: dict[Split, list[Array]] = {split: [] for split in shares}
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        ends = np.cumsum(_counts(len(members), shares))
+        for split, part in zip(shares, np.split(members, ends[:-1]), strict=True):
+            parts[split].append(part)
+    empty = [np.empty(0, np.int64)]
+    return {split: np.sort(np.concatenate(empty + found)).astype(np.int64) for split, found in parts.items()}
+
+
+def strata(rows: Array) -> Array:
+    """One class index a row of multilabel ``rows`` (n, labels): its rarest label that is set; none has its own."""
+    counts = rows.sum(axis=0)
+    rank = np.where(rows > 0, counts[None, :].astype(np.int64), np.iinfo(np.int64).max)
+    return np.where(rows.any(axis=1), rank.argmin(axis=1), rows.shape[1])
+
+
+def _counts(n: int, shares: Mapping[Split, int]) -> Sequence[int]:
+    """How many of ``n`` each split gets: largest remainders, but none empty that can be filled."""
+    if n < len(shares):
+        chosen = [split for split in _FIRST if split in shares][:n]
+        return [int(split in chosen) for split in shares]
+    exact = np.array(list(shares.values())) * n / sum(shares.values())
+    counts = np.floor(exact).astype(int)
+    by_remainder = np.argsort(counts - exact, kind="stable")
+    counts[by_remainder[: n - counts.sum()]] += 1
+    while (counts == 0).any():
+        counts[counts.argmax()] -= 1
+        counts[counts.argmin()] += 1
+    return [int(count) for count in counts]
