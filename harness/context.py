@@ -1,7 +1,7 @@
 """What does a strategy have at hand while it learns? Its meter, the backbone, named randomness, metered batches."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ class Context:
     Attributes:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
+        said: told the progress of loops, for people who watch.
     """
 
     backbone: Backbone
@@ -40,7 +41,7 @@ class Context:
     meter: ComputeMeter
     device: str = "cpu"
     dense_flops: float = 0.0
-    _pretrained: nn.Module | None = field(default=None, repr=False)
+    said: Callable[[float], None] = field(default=lambda share: None, repr=False)
 
     @property
     def size(self) -> int:
@@ -97,19 +98,25 @@ class Context:
             ValueError: neither a budget nor ``epochs`` would end the loop.
         """
         meter, device = self.meter, self.device
-        flops_left, seconds_left, images_left = meter.remaining_flops, meter.remaining_seconds, epochs * len(data)
+        flops_left, seconds_left = meter.remaining_flops, meter.remaining_seconds
+        images_left = math.inf if epochs == math.inf else round(epochs * len(data))
         if math.inf == flops_left == seconds_left == images_left:
             raise ValueError("a loop needs an end: a budget or epochs")
         ahead = order(len(data), self.generator(name, "order"))
         draws = self.generator(name, "augment")
         price = meter.price(net, self.shape(data)) if net is not None else None
         each, seen = 0.0, 0
-        while seen < images_left and not meter.exhausted:
+        while seen < images_left:
+            if gone := meter.exhausted:
+                meter.stopped = gone
+                return
             each = price.flops if price else each
             count = int(min(batch_size, images_left - seen, meter.affordable(each) if each > 0 else math.inf))
             # Batch norm cannot train on one example of a 1x1 map; the image or so that is left unspent is no loss.
             if count < min(2, len(data)):
-                break
+                if count < images_left - seen:
+                    meter.stopped = "flops"
+                return
             index = np.sort([next(ahead) for _ in range(count)])
             inputs = self.inputs(data, index)
             if augment is not None and isinstance(data, Examples):
@@ -125,6 +132,7 @@ class Context:
             if price is None:
                 each = (meter.spent_flops - before) / count
             seen += count
+            self.said(progress)
 
     def features(
         self, body: nn.Module, data: Examples, *, name: str, reserve: float = 0.0, phase: CostPhase = "extract"
@@ -139,6 +147,7 @@ class Context:
             price = self.meter.price(body, self.shape(data))
             paid = self.meter.affordable(price.flops + reserve)
             if paid < len(data):
+                self.meter.stopped = "flops"
                 chosen = stratified(data.labels, int(paid), numpy_generator(self.seed, name, "subset"))
             else:
                 chosen = np.arange(len(data))

@@ -19,6 +19,7 @@ from harness.flops import counter, flops_forward, flops_train
 
 CostPhase = Literal["train", "validate", "search", "prune", "fuse", "extract", "recalibrate", "evaluate"]
 COST_PHASES: tuple[CostPhase, ...] = get_args(CostPhase)
+Resource = Literal["flops", "seconds"]
 FREE: CostPhase = "evaluate"
 RECOUNT_EVERY = 100
 
@@ -68,6 +69,8 @@ class ComputeMeter:
         self.seconds: dict[CostPhase, float] = dict.fromkeys(COST_PHASES, 0.0)
         self.steps = 0
         self.examples = 0
+        self.stopped: Resource | None = None
+        """The resource that made a loop end before its work was done."""
         self._cuda = torch.device(device).type == "cuda"
         self._phase: CostPhase = "train"
         self._counter: FlopCounterMode | None = None
@@ -96,7 +99,7 @@ class ComputeMeter:
         return max(0.0, self.seconds_budget - self.spent_seconds)
 
     @property
-    def exhausted(self) -> Literal["flops", "seconds"] | None:
+    def exhausted(self) -> Resource | None:
         """The resource that ran out."""
         if self.spent_flops >= self.flops_budget:
             return "flops"

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from harness.context import Context
     from harness.task import Task
+
+
+class Infeasible(Exception):
+    """The budget does not pay for one example of each class: the task is recorded as such, and not scored."""
 
 
 class Strategy(ABC):
@@ -26,6 +30,14 @@ class Strategy(ABC):
 
     def prepare(self, ctx: "Context") -> None:
         """What is done once, before the stream: charged in full to the first task, outside its cap."""
+
+    def adapted(self, body: "nn.Module", size: int) -> "nn.Module":
+        """What ``prepare`` makes of the backbone for images of ``size`` px: itself, unless weights are removed.
+
+        Raises:
+            UserError: the options would change nothing although they should.
+        """
+        return body
 
     @abstractmethod
     def learn(self, task: "Task", ctx: "Context") -> None:

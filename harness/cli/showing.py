@@ -1,0 +1,157 @@
+"""One stream, task or strategy in full."""
+
+import copy
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import UserError, unknown
+from harness.spec import Setting
+from harness.task import Task
+
+HEAD_CLASSES = 1000
+
+
+@click.group()
+def show() -> None:
+    """One stream, task or strategy in full."""
+
+
+def task_facts(task: Task) -> dict[str, Any]:
+    """A task as ``--json`` shows it."""
+    return {
+        "name": task.name,
+        "year": task.year,
+        "domain": task.domain,
+        "kind": task.kind,
+        "num_classes": task.num_classes,
+        "provenance": task.provenance,
+        "phase": task.phase,
+        "sizes": {str(split): n for split, n in task.sizes.items()},
+    }
+
+
+@show.command("stream")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Also draw sample images of every task.")
+def show_stream(name: str, as_json: bool, sheet: Path | None) -> None:
+    """The tasks of a stream, in order."""
+    from harness.suite import opened
+
+    stream = opened(name)
+    if sheet is not None:
+        from streams.sheet import write_sheet
+
+        write_sheet(stream, sheet)
+    if as_json:
+        facts = {"name": stream.name, "version": stream.version, "fingerprint": stream.fingerprint()}
+        click.echo(json.dumps({**facts, "tasks": [task_facts(task) for task in stream]}, indent=1))
+        return
+    click.echo(f"{stream.name}, version {stream.version}, {len(stream)} tasks, fingerprint {stream.fingerprint()[:16]}")
+    wide = max(len(task.name) for task in stream)
+    wide_domain = max(len(task.domain) for task in stream)
+    for number, task in enumerate(stream, start=1):
+        sizes = "/".join(str(n) for n in task.sizes.values())
+        click.echo(
+            f"{number:4d}  {task.year}  {task.name:{wide}}  {task.domain:{wide_domain}}  {task.kind:10s}  "
+            f"{task.num_classes:5d} classes  {task.provenance:8s}  {task.phase:11s}  {sizes}"
+        )
+
+
+@show.command("task")
+@click.argument("place", metavar="STREAM/TASK")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Also draw its sample images.")
+def show_task(place: str, as_json: bool, sheet: Path | None) -> None:
+    """One task of a stream."""
+    from harness.stream import Stream
+    from harness.suite import opened
+
+    name, slash, wanted = place.rpartition("/")
+    if not slash:
+        raise UserError(f"cannot read {place!r}: expected STREAM/TASK, such as nevis-mini/digits")
+    stream = opened(name)
+    found = {task.name: task for task in stream}
+    if wanted not in found:
+        raise unknown(f"task of stream {name}", wanted, found)
+    task = found[wanted]
+    if sheet is not None:
+        from streams.sheet import write_sheet
+
+        write_sheet(Stream(stream.name, stream.version, (task,)), sheet)
+    if as_json:
+        click.echo(json.dumps(task_facts(task), indent=1))
+        return
+    for key, value in task_facts(task).items():
+        text = ", ".join(f"{split} {n}" for split, n in value.items()) if key == "sizes" else value
+        click.echo(f"{key:12s} {text}")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A net with its head, counted; FLOPs are for one image."""
+
+    parameters: int
+    flops_forward: float
+    train_flops_per_image: float
+
+
+@show.command("strategy")
+@click.argument("spec")
+@click.option("--backbone", default=Setting.backbone, show_default=True, metavar="B")
+@click.option("--size", default=Setting.size, show_default=True, type=click.IntRange(8, 1024), metavar="PX")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def show_strategy(spec: str, backbone: str, size: int, as_json: bool) -> None:
+    """What a strategy removes from the backbone: parameters, FLOPs and widths before and after.
+
+    Counts depend on shapes alone, so no weights are read. The head has 1000 classes.
+    """
+    from harness.backbone import Backbone
+    from harness.registry import make
+    from harness.strategy import Strategy
+
+    strategy: Strategy = make("strategies", spec)
+    opened: Backbone = make("backbones", backbone)
+    dense = opened.build(pretrained=False)
+    adapted = strategy.adapted(copy.deepcopy(dense), size)
+    counts = {"dense": _count(dense, size), "adapted": _count(adapted, size)}
+    changed = _widths(dense, adapted)
+    if as_json:
+        facts: dict[str, Any] = {"strategy": spec, "backbone": backbone, "size": size, "head_classes": HEAD_CLASSES}
+        facts |= {name: asdict(count) for name, count in counts.items()}
+        click.echo(json.dumps({**facts, "widths": changed}, indent=1))
+        return
+    click.echo(f"{spec} on {backbone} at {size} px, head of {HEAD_CLASSES} classes")
+    click.echo(f"{'':24s}{'dense':>12s}{'adapted':>12s}{'ratio':>8s}")
+    for name, before in asdict(counts["dense"]).items():
+        after = asdict(counts["adapted"])[name]
+        click.echo(f"{name:24s}{before:12.4g}{after:12.4g}{after / before:8.3f}")
+    for row in changed:
+        click.echo(f"  {row['layer']:48s} {row['before']} -> {row['after']}")
+
+
+def _count(body: Any, size: int) -> Counts:
+    from harness.backbone import Classifier, feature_width, zero_head
+    from harness.flops import flops_forward, flops_train
+
+    net = Classifier(body, zero_head(feature_width(body, size), HEAD_CLASSES))
+    for parameter in net.parameters():
+        parameter.requires_grad_(True)
+    shape = (2, 3, size, size)
+    forward = flops_forward(net.eval(), *shape) / 2
+    return Counts(sum(p.numel() for p in net.parameters()), forward, flops_train(net.train(), *shape) / 2)
+
+
+def _widths(before: Any, after: Any) -> list[dict[str, Any]]:
+    """Layers whose weight has another shape."""
+    old = {name: tuple(p.shape) for name, p in before.named_parameters() if name.endswith("weight") and p.ndim > 1}
+    new = {name: tuple(p.shape) for name, p in after.named_parameters() if name in old}
+    return [
+        {"layer": name.removesuffix(".weight"), "before": list(shape), "after": list(new[name])}
+        for name, shape in old.items()
+        if name in new and new[name] != shape
+    ]

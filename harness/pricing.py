@@ -1,0 +1,81 @@
+"""What will runs cost before they are begun? Their caps in FLOPs, and hours at the speed of this machine."""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+
+import torch
+
+from harness.backbone import Classifier, zero_head
+from harness.batches import loss_of
+from harness.memory import keep_freed_memory
+from harness.registry import make
+from harness.runner import caps, dense_flops, scored_tasks
+from harness.spec import RunSpec
+from harness.suite import opened
+
+START_SECONDS = 5.0
+"""Opening the stream and building the nets of one run, roughly; learning decides."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Upper bound for a set of runs.
+
+    Attributes:
+        seconds: of budgets in seconds.
+        speed: FLOPs a second of a training step of the dense net, one thread.
+    """
+
+    runs: int
+    tasks: int
+    flops: float
+    seconds: float
+    speed: float
+
+    def hours(self, jobs: int) -> float:
+        """Wall time with ``jobs`` processes on as many cores."""
+        return (self.flops / self.speed + self.seconds + self.runs * START_SECONDS) / jobs / 3600
+
+
+def price(specs: Iterable[RunSpec]) -> Cost:
+    """The most that ``specs`` may spend; unlimited tasks of a budget in seconds cost their seconds."""
+    specs = list(specs)
+    flops = seconds = 0.0
+    tasks = 0
+    for spec in specs:
+        mine = caps(spec, make_backbone(spec.setting.backbone), scored_tasks(opened(spec.stream), spec))
+        tasks += len(mine)
+        flops += sum(cap.flops for cap in mine if cap.flops < math.inf)
+        seconds += sum(cap.seconds for cap in mine if cap.seconds < math.inf)
+    settings = {(spec.setting.backbone, spec.setting.size) for spec in specs}
+    speed = min((measured_speed(*setting) for setting in settings), default=math.nan)
+    return Cost(len(specs), tasks, flops, seconds, speed)
+
+
+make_backbone = cache(lambda name: make("backbones", name))
+
+
+@cache
+def measured_speed(backbone_name: str, size: int) -> float:
+    """FLOPs a second of a training step of the dense net with 16 images, one thread: the median of three."""
+    keep_freed_memory()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        backbone = make_backbone(backbone_name)
+        body = backbone.build(pretrained=False).to(memory_format=torch.channels_last)
+        net = Classifier(body, zero_head(backbone.num_features, 10)).train()
+        images = torch.zeros(16, 3, size, size).to(memory_format=torch.channels_last)
+        wanted = torch.zeros(16, dtype=torch.int64)
+        times = []
+        for _ in range(4):
+            begun = time.perf_counter()
+            loss_of(net(images), wanted).backward()  # type: ignore[no-untyped-call]
+            times.append(time.perf_counter() - begun)
+        return 16 * dense_flops(backbone, 10, size) / median(times[1:])
+    finally:
+        torch.set_num_threads(threads)

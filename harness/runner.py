@@ -1,0 +1,288 @@
+"""What happens in one run? Each task in order: learn under a fresh meter, evaluate, commit."""
+
+import copy
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from harness.backbone import Backbone, Classifier, zero_head
+from harness.context import Context
+from harness.environment import environment
+from harness.errors import UserError
+from harness.evaluation import evaluate, latency
+from harness.flops import flops_train
+from harness.memory import begin_peak, peak_bytes
+from harness.meter import COST_PHASES, ComputeMeter
+from harness.records import Record, RunStatus, TaskStatus, number
+from harness.registry import make
+from harness.seeding import named_seed
+from harness.spec import SCHEMA_VERSION, RunSpec
+from harness.store import RunStore
+from harness.strategy import Infeasible, Strategy
+from harness.stream import Stream
+from harness.task import Phase, Split, Task
+from harness.training import Diverged
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run says while it goes: a task ended, or (``record`` None) how far the current one is."""
+
+    task: str
+    index: int
+    tasks: int
+    share: float = 1.0
+    record: Record | None = None
+    score: float | None = None
+    note: str | None = None
+
+
+Tell = Callable[[Told], None]
+
+
+class Spent(NamedTuple):
+    """FLOPs and wall seconds, all phases but ``evaluate``."""
+
+    flops: float
+    seconds: float
+
+
+def scored_tasks(stream: Stream, spec: RunSpec) -> list[Task]:
+    """The tasks a run meets: held-out ones only when the test split is scored."""
+    return [task for task in stream if spec.setting.scoring == "test" or task.phase is Phase.DEVELOPMENT]
+
+
+def run(spec: RunSpec, out: Path, *, device: str = "cpu", tell: Tell = lambda _: None) -> RunStatus:
+    """Carry out what is left of ``spec`` below ``out``; what is done is not done again.
+
+    Raises:
+        Busy: another process is on this run.
+        UserError: the stream's content is not what the spec was made for, or a part cannot be opened.
+        Exception: whatever the strategy raised, after its traceback was stored.
+    """
+    store = RunStore(out / spec.folder)
+    with store.claim():
+        if store.status() is RunStatus.DONE:
+            return RunStatus.DONE
+        try:
+            _run(spec, store, device, tell)
+        except (KeyboardInterrupt, SystemExit):
+            store.finish(RunStatus.INTERRUPTED, finished=_now())
+            raise
+        except BaseException:
+            store.finish(RunStatus.FAILED, finished=_now(), error=traceback.format_exc())
+            raise
+        store.finish(RunStatus.DONE, finished=_now())
+    return RunStatus.DONE
+
+
+def _run(spec: RunSpec, store: RunStore, device: str, tell: Tell) -> None:
+    stream: Stream = make("streams", spec.stream)
+    if stream.fingerprint() != spec.fingerprint:
+        raise UserError(
+            f"stream {spec.stream} has fingerprint {stream.fingerprint()[:12]}, the plan was made for "
+            f"{spec.fingerprint[:12]}: its data changed; plan again"
+        )
+    strategy: Strategy = make("strategies", spec.strategy)
+    backbone: Backbone = make("backbones", spec.setting.backbone)
+    tasks = scored_tasks(stream, spec)
+    store.begin(_facts(spec, stream, tasks, backbone))
+    done, state, note = store.resume()
+    if note:
+        tell(Told(task=tasks[min(done, len(tasks) - 1)].name, index=done, tasks=len(tasks), note=note))
+    ctx = Context(backbone=backbone, setting=spec.setting, seed=spec.seed, meter=ComputeMeter(), device=device)
+    _seed_everything(spec.seed, "prepare")
+    with ctx.meter as setup:
+        strategy.prepare(ctx)
+    if done:
+        strategy.load_state(state)
+    learnt = [record for record in store.records() if record["event"] == "learn"]
+    spent = Spent(sum(r["flops"] for r in learnt), sum(r["seconds"] for r in learnt))
+    if not done:
+        spent = Spent(setup.spent_flops, setup.spent_seconds)
+    for index, task in enumerate(tasks[done:], start=done):
+        cap = _cap(spec, backbone, tasks, index, spent)
+        ctx.meter = ComputeMeter(flops=cap.flops, seconds=cap.seconds, device=device)
+        ctx.dense_flops = dense_flops(backbone, task.num_classes, spec.setting.size)
+        ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), tell)
+        records = _learn(strategy, task, index, ctx, setup if index == 0 else None, spec)
+        if index == len(tasks) - 1 and strategy.shares_weights:
+            split = Split(spec.setting.scoring)
+            again = [r for earlier in tasks[:-1] for r in evaluate(strategy, earlier, split, ctx, after=task.name)]
+            records = [*records[:-1], *again, records[-1]]
+        store.commit(index, strategy.state(), records)
+        mine = Spent(records[-1]["flops"], records[-1]["seconds"])
+        # The first task's record holds what was spent before the stream, which is in `spent` already.
+        spent = mine if index == 0 else Spent(spent.flops + mine.flops, spent.seconds + mine.seconds)
+        score = next((r["value"] for r in records if r["event"] == "eval"), None)
+        tell(Told(task=task.name, index=index, tasks=len(tasks), record=records[-1], score=score))
+
+
+def _learn(
+    strategy: Strategy, task: Task, index: int, ctx: Context, setup: ComputeMeter | None, spec: RunSpec
+) -> list[Record]:
+    """The records of one task: its ``eval`` lines, then its ``learn`` line."""
+    meter, device = ctx.meter, ctx.device
+    _seed_everything(spec.seed, task.name)
+    begin_peak(device)
+    cpu = time.process_time()
+    try:
+        with meter:
+            strategy.learn(task.for_learning(), ctx)
+        status = TaskStatus(meter.stopped or meter.exhausted or TaskStatus.DONE)
+    except Infeasible:
+        status = TaskStatus.INFEASIBLE
+    except Diverged:
+        status = TaskStatus.DIVERGED
+    cpu = time.process_time() - cpu
+    records: list[Record] = []
+    free = ComputeMeter(device=device)
+    split = Split(spec.setting.scoring)
+    delay = None
+    if status is not TaskStatus.INFEASIBLE:
+        with free:
+            records = evaluate(strategy, task, split, ctx, after=task.name)
+        delay = latency(strategy, task, split, ctx)
+    ledger = meter.ledger()
+    for phase in COST_PHASES:
+        ledger[f"flops_{phase}"] += setup.flops[phase] if setup else 0
+        ledger[f"seconds_{phase}"] += setup.seconds[phase] if setup else 0
+    ledger["flops"] += setup.spent_flops if setup else 0
+    ledger["seconds"] += setup.spent_seconds if setup else 0
+    ledger["flops_evaluate"], ledger["seconds_evaluate"] = free.spent_flops, free.spent_seconds
+    records.append(
+        {
+            "event": "learn",
+            "task": task.name,
+            "index": index,
+            "status": status,
+            **{key: number(value) for key, value in ledger.items()},
+            "setup_flops": number(setup.spent_flops if setup else 0),
+            "budget_flops": number(meter.flops_budget),
+            "cpu_seconds": cpu,
+            "steps": meter.steps,
+            "examples": meter.examples,
+            "parameters": _parameters(strategy),
+            "peak_bytes": peak_bytes(device),
+            "latency_seconds": delay,
+        }
+    )
+    return records
+
+
+def _cap(spec: RunSpec, backbone: Backbone, tasks: list[Task], index: int, spent: Spent) -> Spent:
+    """What task ``index`` may spend.
+
+    A budget for the stream is shared out in proportion to one epoch of each task that is still to come, so what a
+    task leaves over goes to those after it.
+    """
+    budget, size = spec.budget, spec.setting.size
+    epoch = [dense_flops(backbone, task.num_classes, size) * task.sizes[Split.TRAIN] for task in tasks]
+    if budget.scope == "task":
+        return Spent(min(budget.flops, budget.epochs * epoch[index]), budget.seconds)
+    flops = min(budget.flops, budget.epochs * sum(epoch)) - spent.flops
+    share = epoch[index] / sum(epoch[index:])
+    return Spent(max(0.0, flops) * share, max(0.0, budget.seconds - spent.seconds) * share)
+
+
+def caps(spec: RunSpec, backbone: Backbone, tasks: list[Task]) -> list[Spent]:
+    """What each task may spend, where every task before it spent all it could."""
+    found: list[Spent] = []
+    for index in range(len(tasks)):
+        spent = Spent(sum(cap.flops for cap in found), sum(cap.seconds for cap in found))
+        found.append(_cap(spec, backbone, tasks, index, spent))
+    return found
+
+
+@cache
+def _body_for_counting(backbone: str) -> nn.Module:
+    maker: Backbone = make("backbones", backbone)
+    with torch.random.fork_rng(devices=[]):
+        return maker.build(pretrained=False)
+
+
+@cache
+def _dense_flops(backbone: str, width: int, classes: int, size: int) -> float:
+    body = copy.deepcopy(_body_for_counting(backbone))
+    return flops_train(Classifier(body, zero_head(width, classes)).train(), 2, 3, size, size) / 2
+
+
+def dense_flops(backbone: Backbone, classes: int, size: int) -> float:
+    """Training FLOPs an image of the dense net with a head of ``classes``: what ``1ep`` is made of."""
+    return _dense_flops(backbone.name, backbone.num_features, classes, size)
+
+
+def _facts(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbone) -> Mapping[str, Any]:
+    """What ``run.json`` tells of a run before it begins."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "key": spec.key,
+        "spec": {
+            "stream": spec.stream,
+            "fingerprint": spec.fingerprint,
+            "strategy": spec.strategy,
+            "options": dict(spec.options),
+            "strategy_version": spec.strategy_version,
+            "budget": str(spec.budget),
+            "setting": asdict(spec.setting),
+            "seed": spec.seed,
+        },
+        "stream": {"name": stream.name, "version": stream.version},
+        "tasks": [
+            {
+                "name": task.name,
+                "year": task.year,
+                "domain": task.domain,
+                "kind": task.kind,
+                "num_classes": task.num_classes,
+                "provenance": task.provenance,
+                "phase": task.phase,
+                "sizes": {str(split): n for split, n in task.sizes.items()},
+                "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size),
+            }
+            for task in tasks
+        ],
+        **environment(),
+        "threads": torch.get_num_threads(),
+        "started": _now(),
+        "finished": None,
+    }
+
+
+def _parameters(strategy: Strategy) -> int:
+    """Parameters of the net that predicts: the modules the strategy holds as attributes, each tensor once."""
+    seen = {id(p): p.numel() for held in vars(strategy).values() if isinstance(held, nn.Module) for p in held.parameters()}
+    return sum(seen.values())
+
+
+def _seed_everything(seed: int, *names: object) -> None:
+    """For code that draws from global generators, such as dropout: seeded anew for each task, so that resuming agrees."""
+    torch.manual_seed(named_seed(seed, *names, "torch"))
+    np.random.seed(named_seed(seed, *names, "numpy") % 2**32)
+    random.seed(named_seed(seed, *names, "python"))
+
+
+def _told_at_most_once_a_second(task: str, index: int, tasks: int, tell: Tell) -> Callable[[float], None]:
+    last = time.monotonic()
+
+    def said(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 1:
+            last = time.monotonic()
+            tell(Told(task=task, index=index, tasks=tasks, share=share))
+
+    return said
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
