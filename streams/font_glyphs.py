@@ -1,7 +1,7 @@
 """What do letters and digits look like in other type? Glyphs of 62 classes rendered from the fonts matplotlib ships.
 
-After Chars74K (de Campos et al. 2009), whose font part has the same 62 classes. Only font files that hold all 62 characters
-are used, and no family is in two of train + dev, dev_test and test: what is asked is a new typeface.
+After Chars74K (de Campos et al. 2009), whose font part has the same 62 classes. Only font files that hold all 62
+characters are used, and no family is in two of train + dev, dev_test and test: what is asked is a new typeface.
 """
 
 import string
@@ -40,10 +40,10 @@ FAMILIES: dict[str, tuple[Split, tuple[str, ...]]] = {
     ),
     "Computer Modern": (Split.TEST, ("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10")),
 }
-"""Families and their files. Left out: math alphabets and symbols, and the last-resort font, which hold no such letters."""
+"""Families and their files. Left out: math alphabets, symbols, and the last-resort font, which draws no letters."""
 
 
-def font_glyphs(*, per_font: int = 3) -> Arrays:
+def font_glyphs(*, per_font: int = 2) -> Arrays:
     """Dark glyphs on light ground, ``per_font`` of each character and font file; size, place and slant vary.
 
     ``families`` says from which family each image is, as an index into :data:`FAMILIES`.

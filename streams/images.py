@@ -19,15 +19,15 @@ def open_image(path: Path) -> Image.Image:
         UserError: the file is missing, truncated, or no image.
     """
     try:
-        image = Image.open(path)
-        image.load()
+        with Image.open(path) as image:
+            image.load()
+            return image
     except FileNotFoundError as error:
         raise UserError(f"image {path} is missing; install or download its data set again") from error
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is not an image that can be read; remove or replace it") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"image {path} cannot be decoded ({error}); replace it with a whole copy") from error
-    return image
 
 
 def square(image: Image.Image, side: int = SIDE) -> Image.Image:

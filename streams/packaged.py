@@ -18,9 +18,10 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.seeding import numpy_generator
+from harness.task import Split
 from streams.images import grey, open_image, square
 from streams.prepared import Array
-from streams.splits import stratified_splits
+from streams.splits import POOLED, shared_out, stratified_splits
 from streams.stored import with_splits
 
 Arrays = dict[str, Array]
@@ -31,6 +32,10 @@ PHOTOGRAPHS = (
     *("rocket.jpg", "text.png"),
 )
 """The files of scikit-image's wheel that are photographs or scans large enough to cut; each is a class."""
+
+
+PATCH = 56
+"""Side in pixels of a texture patch before it is resized."""
 
 
 def package(name: str, distribution: str) -> ModuleType:
@@ -72,27 +77,35 @@ def mnist_5k() -> Arrays:
     return _pooled("mnist_5k", grey(images), labels)
 
 
-def texture_patches(*, block: int = 56, blocks: int = 64) -> Arrays:
+def texture_patches() -> Arrays:
     """Grey patches of 17 photographs, each a class, as NEVIS'22 does with Brodatz's.
 
-    Each photograph is cut into a grid of squares of ``block`` pixels that do not overlap, at most ``blocks`` of them
-    at random; a square belongs to one split, so train and test come from disjoint regions.
+    Each photograph is cut into a grid of squares of :data:`PATCH` pixels that do not overlap, at most 64 of them at
+    random. Read from left to right, the first 56% are for training, then come dev, dev_test and test: every split has
+    a region of the photograph for itself. ``corners`` gives the place (top, left) of each patch.
     """
     folder = package_folder("skimage", "scikit-image") / "data"
-    images, labels, corners = [], [], []
+    images: list[Array] = []
+    labels: list[int] = []
+    corners: list[tuple[int, int]] = []
+    splits: dict[Split, list[int]] = {split: [] for split in Split}
     for label, file in enumerate(PHOTOGRAPHS):
         photograph = np.asarray(open_image(folder / file).convert("L"))
+        height, width = photograph.shape
         grid = [
-            (top, left)
-            for top in range(0, photograph.shape[0] - block + 1, block)
-            for left in range(0, photograph.shape[1] - block + 1, block)
+            (top, left) for left in range(0, width - PATCH + 1, PATCH) for top in range(0, height - PATCH + 1, PATCH)
         ]
-        chosen = numpy_generator(0, "texture_patches", file).permutation(len(grid))[:blocks]
-        for top, left in (grid[i] for i in np.sort(chosen)):
-            images.append(photograph[top : top + block, left : left + block])
+        chosen = np.sort(numpy_generator(0, "texture_patches", file).permutation(len(grid))[:64])
+        first = len(images)
+        for split, count in zip(POOLED, shared_out(len(chosen), POOLED), strict=True):
+            splits[split] += range(first, first + count)
+            first += count
+        for top, left in (grid[i] for i in chosen):
+            images.append(photograph[top : top + PATCH, left : left + PATCH])
             labels.append(label)
             corners.append((top, left))
-    return _pooled("texture_patches", grey(images), np.array(labels)) | {"corners": np.array(corners)}
+    arrays = {"images": grey(images), "labels": np.array(labels, np.int64), "corners": np.array(corners, np.int64)}
+    return with_splits(arrays, {split: np.array(index, np.int64) for split, index in splits.items()})
 
 
 def faces() -> Arrays:

@@ -1,8 +1,8 @@
 """Where do images wait between runs? In checksummed arrays in a cache folder, made once and memory-mapped afterwards.
 
-A set is one folder of ``.npy`` files and a ``manifest.json`` with the size and SHA-256 of each. It is made in a temporary
-folder beside its place and renamed into it, so that it is there whole or not at all; of two processes that make the same
-set at once, the later one throws its copy away.
+A set is one folder of ``.npy`` files and a ``manifest.json`` with the size and SHA-256 of each. It is made in a
+temporary folder beside its place and renamed into it, so that it is there whole or not at all; of two processes that
+make the same set at once, the later one throws its copy away.
 """
 
 import hashlib

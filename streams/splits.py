@@ -1,8 +1,8 @@
 """Which image belongs to which split? NEVIS'22's shares, stratified by class and seeded.
 
-Shares after dm_nevis (github.com/google-deepmind/dm_nevis): a pooled set is cut 56/12/12/20 into train, dev, dev_test and
-test; a set with an official test keeps it, and the rest is cut 70/15/15. dm_nevis draws without regard to class; here
-every class keeps the shares, so that a rare one does not miss a split.
+Shares after dm_nevis (github.com/google-deepmind/dm_nevis): a pooled set is cut 56/12/12/20 into train, dev, dev_test
+and test; a set with an official test keeps it, and the rest is cut 70/15/15. dm_nevis draws without regard to class;
+here every class keeps the shares, so that a rare one does not miss a split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def stratified_splits(
     parts: dict[Split, list[Array]] = {split: [] for split in shares}
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
-        ends = np.cumsum(_counts(len(members), shares))
+        ends = np.cumsum(shared_out(len(members), shares))
         for split, part in zip(shares, np.split(members, ends[:-1]), strict=True):
             parts[split].append(part)
     empty = [np.empty(0, np.int64)]
@@ -44,11 +44,12 @@ def strata(rows: Array) -> Array:
     """One class index a row of multilabel ``rows`` (n, labels): its rarest label that is set; none has its own."""
     counts = rows.sum(axis=0)
     rank = np.where(rows > 0, counts[None, :].astype(np.int64), np.iinfo(np.int64).max)
-    return np.where(rows.any(axis=1), rank.argmin(axis=1), rows.shape[1])
+    classes: Array = np.where(rows.any(axis=1), rank.argmin(axis=1), rows.shape[1])
+    return classes
 
 
-def _counts(n: int, shares: Mapping[Split, int]) -> Sequence[int]:
-    """How many of ``n`` each split gets: largest remainders, but none empty that can be filled."""
+def shared_out(n: int, shares: Mapping[Split, int]) -> Sequence[int]:
+    """How many of ``n`` each split gets, in order: largest remainders, but none empty that can be filled."""
     if n < len(shares):
         chosen = [split for split in _FIRST if split in shares][:n]
         return [int(split in chosen) for split in shares]
