@@ -1,0 +1,90 @@
+"""What does training the whole net cost and give? Finetuning: the baseline that all others are measured against."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor, nn
+
+from harness.context import Context
+from harness.meter import CostPhase
+from harness.strategy import Infeasible, Strategy
+from harness.task import Split, Task
+from harness.training import Recipe, fit
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a task starts from.
+
+    Attributes:
+        init: ``pretrained``; ``previous``: the body as the task before left it; ``scratch``: random weights.
+    """
+
+    init: Literal["pretrained", "previous", "scratch"] = "pretrained"
+
+
+@dataclass
+class Finetune(Strategy):
+    """Train all weights of the backbone and a new head, for each task anew.
+
+    Pruned and fused nets are finetuned alike: they override :meth:`adapted` and nothing else.
+    """
+
+    start: Start = Start()
+    recipe: Recipe = Recipe()
+
+    net: nn.Module | None = field(default=None, init=False, repr=False)
+    _new_body: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
+
+    preparation: ClassVar[CostPhase] = "train"
+    """What the cost of :meth:`adapted` is called."""
+
+    def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
+        """What each task starts from, made of ``body`` alone: here it is ``body`` itself."""
+        return body
+
+    def prepare(self, ctx: Context) -> None:
+        body = ctx.body(pretrained=self.start.init != "scratch")
+        with ctx.meter.phase(self.preparation):
+            self._begin_with(self.adapted(body, ctx.size, seed=ctx.seed))
+
+    def learn(self, task: Task, ctx: Context) -> None:
+        assert self._new_body is not None, "prepare comes before learn"
+        net = ctx.classifier(task, self._new_body())
+        needs_one_of_each_class(task, ctx.meter.affordable(ctx.meter.price(net, (3, ctx.size, ctx.size)).flops))
+        fit(net, task.load(Split.TRAIN), ctx, name=task.name, recipe=self.recipe)
+        self.net = net
+        if self.start.init == "previous":
+            self._begin_with(net.body)
+
+    def predict(self, task: Task, images: Tensor) -> Tensor:
+        assert self.net is not None, "learn comes before predict"
+        return self.net(images)  # type: ignore[no-any-return]
+
+    def state(self) -> Mapping[str, Any]:
+        if self.start.init != "previous" or self._new_body is None:
+            return {}
+        return {"body": self._new_body().state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        if "body" in state:
+            assert self._new_body is not None, "prepare comes before load_state"
+            body = self._new_body()
+            body.load_state_dict(state["body"])
+            self._begin_with(body)
+
+    def _begin_with(self, body: nn.Module) -> None:
+        # Held by a function, not as an attribute: it is no part of the net that predicts.
+        self._new_body = lambda: copy.deepcopy(body)
+
+
+def needs_one_of_each_class(task: Task, affordable: float) -> None:
+    """Refuse to learn from fewer examples than there are classes.
+
+    Raises:
+        Infeasible: the budget pays for ``affordable`` examples only.
+    """
+    if affordable < task.num_classes:
+        raise Infeasible(f"the budget pays for {affordable:.0f} examples of {task.num_classes} classes")
