@@ -77,7 +77,7 @@ def order(n: int, generator: torch.Generator) -> Iterator[int]:
 
 
 def stratified(labels: np.ndarray[Any, Any], count: int, generator: np.random.Generator) -> np.ndarray[Any, Any]:
-    """``count`` indices, classes taken in turn, so that each is seen before any is seen twice.
+    """``count`` indices in random order, classes taken in turn: each is seen once before any is seen twice.
 
     Multilabel rows (n, labels) count as the class of their rarest label that is set, or as a class of their own
     where none is.
@@ -94,7 +94,7 @@ def stratified(labels: np.ndarray[Any, Any], count: int, generator: np.random.Ge
         turn[position] = seen.get(label, 0)
         seen[label] = turn[position] + 1
     by_turn = shuffled[np.argsort(turn[shuffled], kind="stable")]
-    return np.sort(by_turn[:count])
+    return by_turn[:count]
 
 
 def targets(labels: np.ndarray[Any, Any], device: str) -> Tensor:

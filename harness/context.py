@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from harness.meter import ComputeMeter, CostPhase
 from harness.seeding import named_seed, numpy_generator, torch_generator
 from harness.spec import Setting
 from harness.task import Examples, Task
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class Batch(NamedTuple):
@@ -60,15 +62,16 @@ class Context:
                 return self._placed(self.backbone.build(pretrained=False))
         return self._placed(self.backbone.build(pretrained=True))
 
-    def _placed(self, body: nn.Module) -> nn.Module:
-        return body.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    def _placed(self, net: Net) -> Net:
+        return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def classifier(self, task: Task, body: nn.Module | None = None) -> Classifier:
         """``body`` (a new pretrained one if None) with a head for ``task`` that starts at zero."""
         body = self.body() if body is None else body
         with self.meter.unmetered():
             width = feature_width(body, self.size)
-        return Classifier(body, zero_head(width, task.num_classes)).to(self.device)
+        # Placed as a whole: a body taken back from a saved state may lie in memory in another order, and sum in it.
+        return self._placed(Classifier(body, zero_head(width, task.num_classes)))
 
     def inputs(self, data: Examples | Features, index: object = slice(None)) -> Tensor:
         """Rows ``index`` of ``data`` as the net is fed: normalised images (n, 3, size, size), or features."""
@@ -145,19 +148,21 @@ class Context:
         body = body.eval()
         with self.meter.phase(phase):
             price = self.meter.price(body, self.shape(data))
-            paid = self.meter.affordable(price.flops + reserve)
-            if paid < len(data):
-                self.meter.stopped = "flops"
-                chosen = stratified(data.labels, int(paid), numpy_generator(self.seed, name, "subset"))
-            else:
-                chosen = np.arange(len(data))
-            parts = []
+            paid = min(len(data), self.meter.affordable(price.flops + reserve))
+            # Classes in turn: wherever the budget ends, what was seen is stratified.
+            chosen = stratified(data.labels, int(paid), numpy_generator(self.seed, name, "subset"))
+            parts: list[Tensor] = []
             with torch.inference_mode():
                 for start in range(0, len(chosen), 128):
+                    if self.meter.exhausted == "seconds":
+                        chosen = chosen[:start]
+                        break
                     index = chosen[start : start + 128]
                     inputs = self.inputs(data, index)
                     with self.meter.step(price, len(index)):
                         parts.append(body(inputs).float())
+            if len(chosen) < len(data):
+                self.meter.stopped = "seconds" if self.meter.exhausted == "seconds" else "flops"
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.
         values = torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size))
         return Features(values, data.labels[chosen])

@@ -49,7 +49,7 @@ def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, afte
         scores["mean_average_precision"] = mean_average_precision(safe.numpy(), examples.labels)
     else:
         right = (logits.argmax(dim=1).numpy() == examples.labels) & finite.numpy()
-        scores["error"] = 1 - float(right.mean())
+        scores["error"] = float(len(right) - right.sum()) / len(right)
     scores["cross_entropy"] = float(loss_of(logits, targets(examples.labels, "cpu")))
     facts = {"event": "eval", "after": after, "task": task.name, "split": str(split), "n": len(examples)}
     return [{**facts, "metric": metric, "value": number(value)} for metric, value in scores.items()]

@@ -158,10 +158,11 @@ class ComputeMeter:
         """One step over ``examples``: counted for real where ``price`` is None or due, else charged by ``price``.
 
         Raises:
-            BudgetExhausted: the budget was gone before the step began.
+            BudgetExhausted: the budget of FLOPs was gone before the step began.
         """
-        if gone := self.exhausted:
-            raise BudgetExhausted(f"the budget of {gone} is spent; ctx.batches ends by itself")
+        # Seconds go by between a loop's own check and this one: only FLOPs tell a step that should not have begun.
+        if self.spent_flops >= self.flops_budget:
+            raise BudgetExhausted("the budget of FLOPs is spent; loops over ctx.batches end by themselves")
         if price is None or price.due:
             before = self.spent_flops
             yield

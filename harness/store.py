@@ -1,6 +1,7 @@
 """How is nothing finished ever lost? A run's folder: claimed by one process, committed one task at a time, resumed."""
 
 import fcntl
+import hashlib
 import json
 import os
 import pickle
@@ -100,7 +101,7 @@ class RunStore:
         if done:
             try:
                 state = self._load(done - 1)
-            except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            except (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError) as error:
                 reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
                 note = f"{self.folder}: state-{done - 1}.pt {reason}: starting this run again"
                 done, length, state = 0, 0, {}
@@ -132,14 +133,16 @@ class RunStore:
 
         target = self.folder / f"state-{index}.pt"
         with _beside(target) as file:
-            torch.save(dict(state), file)
+            # Torch does not check what it reads back, so the content carries its own digest.
+            torch.save({"state": dict(state), "sha256": _digest(state)}, file)
 
     def _load(self, index: int) -> Mapping[str, Any]:
         import torch
 
-        state = torch.load(self.folder / f"state-{index}.pt", weights_only=True)
-        if not isinstance(state, dict):
-            raise ValueError("a state is a dict")
+        saved = torch.load(self.folder / f"state-{index}.pt", weights_only=True)
+        if saved["sha256"] != _digest(saved["state"]):
+            raise ValueError("the digest does not match")
+        state: Mapping[str, Any] = saved["state"]
         return state
 
     def _drop_states(self, *, keep: int) -> None:
@@ -150,6 +153,32 @@ class RunStore:
     def _write(self, content: Mapping[str, Any]) -> None:
         with _beside(self.manifest) as file:
             file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of a state's content: structure, dtypes, shapes and bytes, not how tensors lie in memory."""
+    import torch
+
+    found = hashlib.sha256()
+
+    def add(item: Any) -> None:
+        if isinstance(item, torch.Tensor):
+            found.update(f"{item.dtype}{tuple(item.shape)}".encode())
+            found.update(item.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        elif isinstance(item, Mapping):
+            found.update(f"{{{len(item)}".encode())
+            for key, held in item.items():
+                add(key)
+                add(held)
+        elif isinstance(item, (list, tuple)):
+            found.update(f"[{len(item)}".encode())
+            for held in item:
+                add(held)
+        else:
+            found.update(f"{type(item).__name__} {item!r};".encode())
+
+    add(value)
+    return found.hexdigest()
 
 
 @contextmanager

@@ -1,0 +1,41 @@
+# Everything a person does, from an empty machine with Python 3.11 or newer: each target sets up what it needs.
+
+PYTHON ?= python3
+SUITE ?= default
+OUT ?= results
+JOBS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup benchmark test check bench report clean
+
+setup: $(READY)
+
+# A stamp, so that a second call installs nothing unless what is to be installed has changed.
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "nevis-harness needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV): torch and the rest, a few GB once"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,dev]'
+	@touch $@
+
+benchmark: $(READY)
+	@# Where some runs failed (1), the report shows the rest and which ones they were.
+	@code=0; $(BIN)/harness run $(SUITE) --out $(OUT) $(if $(JOBS),--jobs $(JOBS)) || code=$$?; \
+	if [ $$code -le 1 ]; then $(BIN)/harness report $(OUT) || code=$$?; fi; exit $$code
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+report: $(READY)
+	@$(BIN)/harness report $(OUT)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
