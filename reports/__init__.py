@@ -1,1 +1,1 @@
-"""What it means: tables, figures, published baselines, claims. Imports neither torch nor the runner."""
+"""What does it mean? Tables, figures, published baselines and claims, made from run folders without torch."""

@@ -1,0 +1,168 @@
+"""What can be compared? A board: runs of the same tasks in the same setting, as tables of tasks x seeds."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reports.bootstrap import Draws, Interval, mean_of, percentile
+from reports.frame import BOARD, Frames, budget_order
+
+Floats = NDArray[np.float64]
+REFERENCE = "finetune"
+"""The strategy that others are measured against: full finetuning of the dense net, no option changed."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Results that answer one question: the same stream content, backbone, size, precision, scoring and protocol.
+
+    Attributes:
+        title: what sets it apart, for people.
+        rows: the used rows of ``Frames.tasks`` of this board.
+        tasks: a row a task, in stream order, with its facts.
+        labels: strategies, the best at its largest budget first; those with missing tasks last.
+        budgets: as written, from small to large.
+    """
+
+    number: int
+    title: str
+    setting: dict[str, object]
+    rows: pd.DataFrame
+    tasks: pd.DataFrame
+    labels: tuple[str, ...]
+    budgets: tuple[str, ...]
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        return sorted(int(seed) for seed in self.rows["seed"].unique())
+
+    @cached_property
+    def draws(self) -> Draws:
+        """The resamples that everything on this board shares, so that all differences are paired."""
+        return Draws(len(self.tasks), max(1, len(self.seeds)))
+
+    @cached_property
+    def reference(self) -> str | None:
+        """The dense finetuning, or None if it was not run."""
+        return REFERENCE if REFERENCE in self.labels else None
+
+    @cached_property
+    def _place(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+        pairs = zip(self.rows["label"].map(str), self.rows["budget"].map(str), strict=True)
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, pair in enumerate(pairs):
+            found.setdefault(pair, []).append(place)
+        return {pair: np.asarray(places, dtype=np.intp) for pair, places in found.items()}
+
+    @property
+    def cells(self) -> list[tuple[str, str]]:
+        """Every (strategy, budget) that was run, in the order of labels and budgets."""
+        return [(label, budget) for label in self.labels for budget in self.budgets if (label, budget) in self._place]
+
+    def values(self, label: str, budget: str, column: str = "error") -> Floats:
+        """(tasks, seeds) of a column of ``rows``; nan where there is none."""
+        table = np.full((len(self.tasks), max(1, len(self.seeds))), math.nan)
+        places = self._place.get((label, budget))
+        if places is not None:
+            part = self.rows.iloc[places]
+            row = pd.Index(self.tasks["index"]).get_indexer(pd.Index(part["index"]))
+            seed = pd.Index(self.seeds).get_indexer(pd.Index(part["seed"]))
+            table[row, seed] = part[column].to_numpy(float)
+        return table
+
+    def complete(self, label: str, budget: str) -> bool:
+        """Whether every task has an error from at least one seed."""
+        return bool((~np.isnan(self.values(label, budget))).any(axis=1).all())
+
+    def interval(self, label: str, budget: str, column: str = "error") -> Interval:
+        """Mean over tasks, and its bootstrap interval over tasks and seeds."""
+        return self.draws.interval(self.values(label, budget, column))
+
+    def difference(self, first: tuple[str, str], second: tuple[str, str], column: str = "error") -> Interval:
+        """Paired: mean of ``first`` minus mean of ``second`` over the tasks that both have."""
+        a, b = self.values(*first, column), self.values(*second, column)
+        alone = np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1)
+        a[alone], b[alone] = math.nan, math.nan
+        return percentile(mean_of(a) - mean_of(b), self.draws.means(a) - self.draws.means(b), a)
+
+    @cached_property
+    def eased(self) -> dict[tuple[str, str], Interval]:
+        """For each complete cell, its mean and an interval without what makes tasks differ in difficulty.
+
+        From each task's errors its mean over the complete strategies at the same budget is taken before resampling
+        (Cousineau 2005), the spread is widened by sqrt(m/(m-1)) for m strategies (Morey 2008), and the strategy's own
+        mean put back. Where two such intervals lie apart, the strategies differ on these tasks.
+        """
+        found: dict[tuple[str, str], Interval] = {}
+        for budget in self.budgets:
+            group = [cell for cell in self.cells if cell[1] == budget and self.complete(*cell)]
+            if len(group) < 2:
+                found |= {cell: self.interval(*cell) for cell in group}
+                continue
+            tables = {cell: self.values(*cell) for cell in group}
+            easy = np.mean([np.nanmean(table, axis=1) for table in tables.values()], axis=0)
+            widen = math.sqrt(len(group) / (len(group) - 1))
+            for cell, table in tables.items():
+                left = table - easy[:, None]
+                spread = (self.draws.means(left) - mean_of(left)) * widen
+                value = mean_of(table)
+                found[cell] = percentile(value, value + spread, table)
+        return found
+
+
+def boards(frames: Frames) -> list[Board]:
+    """The boards of all runs that are used, the one with the most rows first."""
+    found = []
+    runs = frames.runs[frames.runs["used"]]
+    for number, group in runs.groupby("board", sort=True):
+        rows = frames.tasks[(frames.tasks["board"] == number) & frames.tasks["used"]]
+        facts = ["index", "task", "year", "domain", "kind", "num_classes", "provenance", "phase", "chance", "train",
+                 "epoch_flops"]  # fmt: skip
+        tasks = rows[facts].drop_duplicates("index").sort_values("index").reset_index(drop=True)
+        setting = {name: group[name].iloc[0] for name in BOARD}
+        labels = sorted({str(label) for label in group["label"]})
+        budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
+        board = Board(int(str(number)), _title(setting), setting, rows, tasks, tuple(labels), budgets)
+        ranked = tuple(sorted(labels, key=lambda label: _rank(board, label)))
+        found.append(Board(board.number, board.title, setting, rows, tasks, ranked, budgets))
+    found.sort(key=lambda board: -len(board.rows))
+    return _told_apart(found)
+
+
+def _rank(board: Board, label: str) -> tuple[int, float, str]:
+    budgets = [budget for budget in board.budgets if (label, budget) in board.cells]
+    whole = [budget for budget in budgets if board.complete(label, budget)]
+    last = (whole or budgets or [""])[-1]
+    value = mean_of(board.values(label, last))
+    return (0 if whole else 1, value if not math.isnan(value) else math.inf, label)
+
+
+def _title(setting: dict[str, object]) -> str:
+    pixels = f"{setting['size']} px"
+    return ", ".join(
+        str(x) for x in (setting["stream"], setting["backbone"], pixels, setting["precision"], setting["scoring"])
+    )
+
+
+def _told_apart(found: list[Board]) -> list[Board]:
+    """Adds to equal titles what differs between them."""
+    from dataclasses import replace
+
+    for title in {board.title for board in found}:
+        same = [board for board in found if board.title == title]
+        for name, form in (
+            ("fingerprint", "stream {:.8}"),
+            ("weights_hash", "weights {:.8}"),
+            ("protocol_version", "protocol {}"),
+        ):
+            if len({board.setting[name] for board in same}) > 1:
+                for board in same:
+                    place = next(i for i, b in enumerate(found) if b.number == board.number)
+                    found[place] = replace(
+                        found[place], title=f"{found[place].title}, {form.format(str(board.setting[name]))}"
+                    )
+    return found

@@ -1,0 +1,153 @@
+"""What do the pictures show? matplotlib figures from the tables, drawn once for papers and for the page."""
+
+import io
+import math
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports.style import COLORS, FRONT, RC, looks, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDE, NARROW = 7.4, 3.5
+"""Inches: text width, and one column of a two-column paper."""
+
+
+def main_picture(table: pd.DataFrame, *, width: float = WIDE) -> "Figure":
+    """Error against FLOPs and against seconds, a line a strategy over its budgets, with intervals and Pareto front.
+
+    Args:
+        table: from :func:`reports.curves.curves`. Intervals are the eased ones. Hollow points miss tasks.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    labels = list(dict.fromkeys(table["strategy"]))
+    narrow = width < 5
+    with mpl.rc_context(RC):
+        rows = -(-len(labels) // (1 if narrow else 3))
+        legend = 0.19 * rows + 0.1
+        height = (4.7 if narrow else 3.2) + legend
+        figure = Figure(figsize=(width, height), layout="constrained")
+        grid = {"nrows": 2} if narrow else {"ncols": 2, "sharey": True, "width_ratios": [1.35, 1]}
+        axes: Any = figure.subplots(**grid)
+        figure.get_layout_engine().set(rect=(0, legend / height, 1, 1 - legend / height))  # type: ignore[union-attr, call-arg]
+        for ax, cost, front in zip(axes, ("flops", "seconds"), ("on_front", "on_front_seconds"), strict=True):
+            _curves(ax, table, cost=cost, front=front)
+        axes[0].set_xlabel("charged FLOPs a task")
+        axes[1].set_xlabel("seconds a task")
+        axes[0].set_ylabel("mean error over tasks")
+        if narrow:
+            axes[1].set_ylabel("mean error over tasks")
+        _epochs_above(axes[0], table)
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(
+            handles, names, loc="lower left", bbox_to_anchor=(0.02, 0), ncols=1 if narrow else 3, handlelength=3.2,
+            columnspacing=1.2, labelspacing=0.35,
+        )  # fmt: skip
+    return figure
+
+
+def _curves(ax: Any, table: pd.DataFrame, *, cost: str, front: str) -> None:
+    ax.set_xscale("log")
+    look = looks(table["strategy"].unique())
+    drawn = table[np.isfinite(table[cost]) & (table[cost] > 0) & np.isfinite(table["error"])]
+    if drawn.empty:
+        ax.text(0.5, 0.5, "nothing measured yet", transform=ax.transAxes, ha="center", va="center")
+        return
+    best = drawn[drawn[front].astype(bool)].sort_values(cost)
+    if len(best) > 1:
+        ax.step(best[cost], best["error"], where="post", color=FRONT[0], lw=5, alpha=0.28, solid_capstyle="round",
+                label="Pareto front", zorder=1)  # fmt: skip
+    for label in dict.fromkeys(drawn["strategy"]):
+        part = drawn[drawn["strategy"] == label].sort_values(cost)
+        mine = look[label]
+        whole = part[part["complete"].astype(bool)]
+        style: dict[str, Any] = {"color": mine.light, "marker": mine.marker, "markersize": 4.5, "zorder": 3}
+        ax.plot(whole[cost], whole["error"], lw=1.3, dashes=mine.dash or (None, None), label=shortened(label), **style)
+        lengths = np.abs(whole[["eased_low", "eased_high"]].to_numpy(float).T - whole["error"].to_numpy(float))
+        sure = np.isfinite(lengths).all(axis=0)
+        if sure.any():
+            ax.errorbar(whole[cost][sure], whole["error"][sure], yerr=lengths[:, sure], fmt="none", ecolor=mine.light,
+                        elinewidth=0.9, capsize=1.8, alpha=0.75, zorder=2)  # fmt: skip
+        torn = part[~part["complete"].astype(bool)]
+        for row in torn.itertuples():
+            name = shortened(label) if whole.empty and row.Index == torn.index[0] else "_"
+            ax.plot(getattr(row, cost), row.error, ls="none", mfc="none", label=name, **style)
+            ax.annotate(f"{row.tasks} of {row.of_tasks} tasks", (getattr(row, cost), row.error), xytext=(4, 4),
+                        textcoords="offset points", fontsize=6, color=mine.light)  # fmt: skip
+    _log_ticks(ax)
+
+
+def _log_ticks(ax: Any) -> None:
+    """Ticks at 1, 2, 5 or 1, 3 of each decade, whatever leaves room, written as the tables write them."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    low, high = sorted(ax.get_xlim())
+    decades = math.log10(high / low)
+    steps = (1, 2, 5) if decades < 1.7 else (1, 3) if decades < 3.2 else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(
+        lambda value, _: f"{value:g}" if 1e-3 <= value < 1e4 else f"{value:.0e}".replace("e+", "e")
+    )
+
+
+def _epochs_above(ax: Any, table: pd.DataFrame) -> None:
+    """A second axis in training epochs of the dense net; the factor is the same for every point of a board."""
+    factor = (table["epochs"] / table["flops"])[table["complete"].astype(bool)].median()
+    if not (math.isfinite(factor) and factor > 0):
+        return
+    above = ax.secondary_xaxis("top", functions=(lambda x: x * factor, lambda x: x / factor))
+    above.set_xlabel("epochs of the dense net")
+    low, high = ax.get_xlim()
+    above.set_xlim(low * factor, high * factor)
+    _log_ticks(above)
+    above.spines["top"].set_visible(False)
+
+
+def save(figure: "Figure", folder: Path, name: str) -> None:
+    """``name``.svg, .png and .pdf below ``folder``; equal numbers give equal files."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(RC | {"svg.hashsalt": name}), warnings.catch_warnings():
+        # A name may hold characters that the font lacks; they show as boxes in PNG and PDF, and right in SVG.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, facecolor="white")
+        figure.savefig(folder / f"{name}.png", facecolor="white")
+        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+
+
+def inline(figure: "Figure", name: str, description: str) -> str:
+    """The figure as an ``<svg>`` for the page: it scales, takes its colors, and tells screen readers what it is."""
+    import matplotlib as mpl
+
+    stream = io.StringIO()
+    with mpl.rc_context(RC | {"svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    svg = stream.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", svg)
+    svg = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", svg)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{_attribute(description)}"', 1)
+    for number, (light, _) in enumerate(COLORS):
+        svg = svg.replace(light, f"var(--c{number})")
+    for gray, name_ in (("#333333", "ink-2"), ("#555555", "ink-2"), ("#dddddd", "grid"), (FRONT[0], "front")):
+        svg = svg.replace(gray, f"var(--{name_})")
+    # Prefix ids: several figures share a page.
+    svg = re.sub(r'(?<=id=")[^"]+', lambda m: f"{name}-{m.group()}", svg)
+    svg = re.sub(r'(?<=href="#)[^"]+', lambda m: f"{name}-{m.group()}", svg)
+    return re.sub(r"(?<=url\(#)[^)]+", lambda m: f"{name}-{m.group()}", svg)
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

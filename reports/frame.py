@@ -1,0 +1,226 @@
+"""What was run, and what came out? Run folders become three tidy frames; every row that goes in comes out."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from harness.budget import Budget
+from harness.errors import UserError
+from harness.records import Record, read_log
+from reports.metrics import chance_error
+from reports.run_file import RunFile, TaskFacts, read_run
+
+MISSING = "missing"
+"""Status of a task that its run has not come to."""
+
+UNREADABLE = "unreadable"
+"""Status of a run whose ``run.json`` says nothing that can be used."""
+
+SPLITS = ("train", "dev", "dev_test", "test")
+
+
+class Frames(NamedTuple):
+    """Results of many runs.
+
+    Attributes:
+        runs: a row for each run folder, the unreadable ones too. ``board`` numbers what can be compared: the same
+            stream content and setting. ``used`` is false for unreadable runs and for second copies of one run.
+        tasks: a row for each planned task of each readable run, in stream order: the task's facts, its ``learn``
+            record, and its ``error`` right after it was learnt. Status ``missing`` where the run did not get there.
+        evals: a row for each evaluation on record, with ``index`` of the task after which it was made.
+        notes: what was wrong with folders and files, a sentence each.
+    """
+
+    runs: pd.DataFrame
+    tasks: pd.DataFrame
+    evals: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def read(folders: Sequence[Path]) -> Frames:
+    """All runs below ``folders``.
+
+    Raises:
+        UserError: one of the folders does not exist.
+    """
+    runs: list[dict[str, Any]] = []
+    tasks: list[dict[str, Any]] = []
+    evals: list[dict[str, Any]] = []
+    notes: list[str] = []
+    seen: dict[str, str] = {}
+    for place in _run_files(folders):
+        number, folder = len(runs), str(place.parent)
+        try:
+            run = read_run(place)
+        except ValueError as error:
+            runs.append({"run": number, "folder": folder, "status": UNREADABLE, "error": str(error), "used": False})
+            notes.append(f"{place}: {error}; the run is counted and not used")
+            continue
+        records, damage, _ = read_log(place.parent / "events.jsonl")
+        if damage:
+            notes.append(f"{damage}; that task and all after it count as not done")
+        mine, its_evals, odd = _tasks(run, records)
+        tasks += [{"run": number, **row} for row in mine]
+        evals += [{"run": number, **row} for row in its_evals]
+        notes += [f"{folder}: {sentence}" for sentence in odd]
+        first = seen.setdefault(run.key, folder)
+        if first != folder:
+            notes.append(f"{folder}: the same run as {first}; counted and not used a second time")
+        done = sum(row["status"] != MISSING for row in mine)
+        runs.append({"run": number, "folder": folder, **_facts(run), "done": done, "used": first == folder})
+    for given in folders:
+        if not any(Path(row["folder"]).is_relative_to(given) for row in runs):
+            notes.append(f"{given}: no run in this folder")
+    return _frames(runs, tasks, evals, notes)
+
+
+def _run_files(folders: Iterable[Path]) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"no folder {str(folder)!r}: expected one that 'harness run --out' has written")
+        for place in sorted(folder.rglob("run.json")):
+            if (real := place.resolve()) not in seen:
+                seen.add(real)
+                yield place
+
+
+def _facts(run: RunFile) -> dict[str, Any]:
+    spec, setting = run.spec, run.spec.setting
+    return {
+        "key": run.key,
+        "stream": spec.stream,
+        "fingerprint": spec.fingerprint,
+        "strategy": spec.strategy,
+        "family": spec.strategy.partition("(")[0],
+        "options": spec.options,
+        "strategy_version": spec.strategy_version,
+        "budget": spec.budget,
+        "seed": spec.seed,
+        **setting.model_dump(),
+        "status": run.status,
+        "attempts": run.attempts,
+        "error": run.error or "",
+        "started": run.started or "",
+        "finished": run.finished or "",
+        "planned": len(run.tasks),
+        "commit": str(run.code.get("commit") or "unknown"),
+        "dirty": bool(run.code.get("dirty", False)),
+        "packages": run.packages,
+        "hardware": run.hardware,
+        "threads": run.threads,
+    }
+
+
+def _tasks(run: RunFile, records: list[Record]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """The planned tasks with what was learnt of them, all evaluations, and what did not fit."""
+    learnt: dict[int, dict[str, Any]] = {}
+    evals: list[dict[str, Any]] = []
+    pending: list[Record] = []
+    odd: list[str] = []
+    for record in records:
+        if record.get("event") == "eval":
+            pending.append(record)
+        elif record.get("event") == "learn":
+            index, name = record.get("index"), record.get("task")
+            if not isinstance(index, int) or index >= len(run.tasks) or run.tasks[index].name != name:
+                odd.append(f"a record of task {name!r} at place {index!r}, which run.json does not name; not used")
+            else:
+                learnt[index] = {k: v for k, v in record.items() if k not in ("event", "task", "index")}
+                learnt[index] |= _own(run.tasks[index], pending)
+                evals += [{"index": index, **{k: v for k, v in e.items() if k != "event"}} for e in pending]
+            pending = []
+    rows = [
+        {"index": index, **_task_facts(task), "status": MISSING, **learnt.get(index, {})}
+        for index, task in enumerate(run.tasks)
+    ]
+    return rows, evals, odd
+
+
+def _own(task: TaskFacts, evals: list[Record]) -> dict[str, Any]:
+    """Error (for multilabel tasks 1 - mean average precision), cross-entropy and n of the task's own evaluation."""
+    mine = {e.get("metric"): e for e in evals if e.get("task") == task.name}
+    own: dict[str, Any] = {"error": math.nan, "cross_entropy": math.nan, "n": 0}
+    if (record := mine.get("cross_entropy")) and record.get("value") is not None:
+        own["cross_entropy"] = float(record["value"])
+    metric = "mean_average_precision" if task.kind == "multilabel" else "error"
+    if (record := mine.get(metric)) and record.get("value") is not None:
+        value = float(record["value"])
+        own |= {"error": 1 - value if task.kind == "multilabel" else value, "n": int(record.get("n") or 0)}
+    return own
+
+
+def _task_facts(task: TaskFacts) -> dict[str, Any]:
+    dense = math.nan if task.dense_flops is None else task.dense_flops
+    return {
+        "task": task.name,
+        **task.model_dump(include={"year", "domain", "kind", "num_classes", "provenance", "phase"}),
+        **{split: task.sizes.get(split, 0) for split in SPLITS},
+        "dense_flops": dense,
+        "epoch_flops": dense * task.sizes.get("train", 0),
+        "chance": chance_error(task.kind, task.num_classes),
+    }
+
+
+# fmt: off
+_RUN_TEXT = ["key", "stream", "fingerprint", "strategy", "family", "budget", "backbone", "weights_hash", "precision",
+             "scoring", "commit", "started", "finished"]
+_RUN_COUNTS = ["strategy_version", "seed", "size", "protocol_version", "attempts", "planned", "done", "threads"]
+_TASK_FACTS = ["run", "index", "task", "year", "domain", "kind", "num_classes", "provenance", "phase", "train", "dev",
+               "dev_test", "test", "dense_flops", "epoch_flops", "chance", "status"]
+_TASK_NUMBERS = ["error", "cross_entropy", "n", "flops", "seconds", "setup_flops", "cpu_seconds", "steps", "examples",
+                 "parameters", "peak_bytes", "latency_seconds", "budget_flops", "flops_evaluate"]
+_RUN_COLUMNS = ["run", "folder", "status", "error", "used", *_RUN_TEXT, *_RUN_COUNTS, "options", "dirty", "packages",
+                "hardware"]
+_EVAL_COLUMNS = ["run", "index", "after", "task", "split", "metric", "value", "n"]
+# fmt: on
+BOARD = ["stream", "fingerprint", "backbone", "weights_hash", "size", "precision", "scoring", "protocol_version"]
+"""Runs that agree in these can be compared."""
+
+CARRIED = ["board", "label", "strategy", "family", "budget", "seed", "used"]
+"""Facts of the run that stand beside each of its tasks."""
+
+
+def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str]) -> Frames:
+    r = pd.DataFrame(runs).reindex(columns=_with(runs, _RUN_COLUMNS))
+    r[_RUN_TEXT] = r[_RUN_TEXT].astype(object).where(r[_RUN_TEXT].notna(), "")
+    for column in _RUN_COUNTS:
+        r[column] = pd.to_numeric(r[column]).astype("Int64")
+    r["used"] = r["used"].astype(bool)
+    known = r["status"] != UNREADABLE
+    r["board"] = -1
+    r.loc[known, "board"] = r[known].groupby(BOARD, sort=False, dropna=False).ngroup()
+    versions = r[r["used"]].groupby(["board", "strategy"])["strategy_version"].nunique()
+    several = {pair for pair, count in versions.items() if count > 1}
+    labels = [
+        f"{row.strategy} v{row.strategy_version}" if (row.board, row.strategy) in several else str(row.strategy)
+        for row in r.itertuples()
+    ]
+    r["label"] = pd.Series(labels, index=r.index, dtype=object)
+    t = pd.DataFrame(tasks).reindex(columns=_with(tasks, [*_TASK_FACTS, *_TASK_NUMBERS]))
+    for column in t.columns.difference(["task", "domain", "kind", "provenance", "phase", "status"]):
+        t[column] = pd.to_numeric(t[column], errors="coerce")
+    t = t.merge(r[["run", *CARRIED]], on="run", how="left", validate="many_to_one")
+    e = pd.DataFrame(evals).reindex(columns=_with(evals, _EVAL_COLUMNS))
+    e["value"] = pd.to_numeric(e["value"], errors="coerce")
+    return Frames(r, t, e.merge(r[["run", *CARRIED]], on="run", how="left"), tuple(dict.fromkeys(notes)))
+
+
+def _with(rows: list[dict[str, Any]], first: list[str]) -> list[str]:
+    """``first``, then every other column that some row has: nothing on record is left out."""
+    return list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
+
+
+def budget_order(text: str) -> tuple[str, str, float]:
+    """Sorts written budgets by scope, unit and size; what cannot be read comes last."""
+    try:
+        budget = Budget.parse(text)
+    except UserError:
+        return ("~", text, math.inf)
+    for unit, value in (("ep", budget.epochs), ("flops", budget.flops), ("s", budget.seconds)):
+        if value != math.inf:
+            return (str(budget.scope), unit, value)
+    return ("~", text, math.inf)

@@ -1,0 +1,59 @@
+"""Which strategy fails on which task? Strategies x tasks in stream order, one table for each budget."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from reports.board import Board, Floats
+from reports.frame import MISSING
+from reports.tables import Column, Table
+
+
+def matrix_table(board: Board, budget: str) -> Table:
+    """Errors of every strategy on every task at ``budget``, mean over seeds; colored by rank within a task."""
+    labels = [label for label in board.labels if (label, budget) in board.cells]
+    means = {label: _seed_means(board.values(label, budget)) for label in labels}
+    columns: dict[str, list[object]] = {"strategy": list(labels)}
+    shown = [Column("strategy", "Strategy")]
+    for place, task in enumerate(board.tasks.itertuples()):
+        errors = np.asarray([means[label][place] for label in labels])
+        key = f"{place}: {task.task}"
+        ranks = rankdata(errors, nan_policy="omit")
+        last = max(1.0, float(np.isfinite(errors).sum()) - 1)
+        columns[key] = list(errors)
+        # By rank: one failure far off would otherwise make all the rest look alike.
+        columns[f"{key} heat"] = list((ranks - 1) / last)
+        columns[f"{key} note"] = [_note(board, label, budget, place) for label in labels]
+        kind = f"{task.kind} of {task.num_classes}, {task.train} training images"
+        facts = f"{task.year}, {task.domain}, {kind}, {task.provenance}"
+        shown.append(Column(key, str(task.task), "error", heat=f"{key} heat", note=f"{key} note", help=facts))
+    return Table(
+        f"tasks_{budget}",
+        f"Error by task at {budget}",
+        "Mean over seeds, tasks in the order of the stream. The darker, the better its rank in the column. "
+        "A dash is a task without a result; its status stands beside it in the runs table.",
+        pd.DataFrame(columns),
+        tuple(shown),
+        filters={"strategy": "strategy"},
+        folded=budget != board.budgets[-1],
+    )
+
+
+def _seed_means(values: Floats) -> Floats:
+    return np.asarray([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else math.nan for row in values])
+
+
+def _note(board: Board, label: str, budget: str, place: int) -> str:
+    """What every seed said: its error, or why there is none."""
+    part = board.rows[(board.rows["label"] == label) & (board.rows["budget"] == budget)]
+    part = part[part["index"] == board.tasks["index"].iloc[place]].sort_values("seed")
+    return "; ".join(
+        f"seed {row.seed}: " + (f"{row.error:.3f}" if not math.isnan(row.error) else _why(str(row.status)))
+        for row in part.itertuples()
+    )
+
+
+def _why(status: str) -> str:
+    return "not learnt" if status == MISSING else f"no error recorded, {status}"

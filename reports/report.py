@@ -1,0 +1,183 @@
+"""Where does a report come from? Run folders in; one page, tables and figures out."""
+
+import datetime
+import re
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from reports import figures, page
+from reports.board import Board, boards
+from reports.curves import curves, curves_table
+from reports.frame import MISSING, Frames, read
+from reports.matrix import matrix_table
+from reports.ran import gaps_table, runs_table, settings_table
+from reports.scores import scores_table
+from reports.style import Look, looks
+from reports.tables import Table, latex
+
+
+def write_report(folders: Sequence[Path], out: Path) -> Path:
+    """Write ``report.html``, ``tables/*.csv``, ``tables/*.tex`` and ``figures/*.svg|png|pdf`` below ``out``.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        UserError: one of ``folders`` does not exist.
+    """
+    frames = read([Path(folder) for folder in folders])
+    found = boards(frames)
+    for part in ("tables", "figures"):
+        (out / part).mkdir(parents=True, exist_ok=True)
+    look = looks({label for board in found for label in board.labels})
+    names = _names(found)
+    sections = [_section(board, look, out, prefix=name) for board, name in zip(found, names, strict=True)]
+    ran = [gaps_table(frames), runs_table(frames), settings_table(frames)]
+    for table in ran:
+        write_table(table, out / "tables", table.name)
+    frames.tasks.to_csv(out / "tables" / "records.csv", index=False)
+    text = page.render(
+        title="Error against compute",
+        facts=_facts(frames),
+        notes=_notes(frames, found),
+        boards=sections,
+        parts=[],
+        ran=[page.shown(table, look) for table in ran],
+        ran_lead=_ran_lead(frames),
+        made=datetime.date.today().isoformat(),
+        version=_version(),
+    )
+    target = out / "report.html"
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
+def write_table(table: Table, folder: Path, name: str) -> None:
+    """``name``.csv with every number in full, ``name``.tex as it is shown."""
+    table.frame.loc[:, [c for c in table.frame.columns if not str(c).endswith((" heat", " note"))]].to_csv(
+        folder / f"{name}.csv", index=False
+    )
+    (folder / f"{name}.tex").write_text(latex(table), encoding="utf-8")
+
+
+def _section(board: Board, look: dict[str, Look], out: Path, *, prefix: str) -> page.Section:
+    curve = curves(board)
+    wide, narrow = (figures.main_picture(curve, width=width) for width in (figures.WIDE, figures.NARROW))
+    figures.save(wide, out / "figures", f"{prefix}curves")
+    figures.save(narrow, out / "figures", f"{prefix}curves_column")
+    said = _said(curve)
+    picture = page.Picture(
+        Markup(figures.inline(wide, f"{prefix}wide", said)),
+        Markup(figures.inline(narrow, f"{prefix}narrow", said)),
+        "Mean error over tasks against charged compute. Bars: 95% bootstrap intervals over tasks and seeds, without "
+        "what makes tasks differ in difficulty: where two at one budget lie apart, the strategies differ on these "
+        "tasks. Grey: the Pareto front. Hollow: tasks are missing, so the mean is over others. The table below has "
+        "every number.",
+    )
+    tables = [curves_table(board, curve), scores_table(board, curve)]
+    tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
+    for table in tables:
+        write_table(table, out / "tables", f"{prefix}{_file_name(table.name)}")
+    return page.Section(
+        f"{prefix}board",
+        board.title,
+        facts=_board_facts(board),
+        notes=_board_notes(board),
+        figures=[picture],
+        tables=[page.shown(table, look, anchor=f"{prefix}{_file_name(table.name)}") for table in tables],
+    )
+
+
+def _said(curve: pd.DataFrame) -> str:
+    """The picture in a sentence, for those who cannot see it."""
+    front = curve[curve["on_front"].astype(bool)].sort_values("flops")
+    if front.empty:
+        return "Error against compute: nothing is complete yet."
+    points = "; ".join(f"{r.strategy} at {r.budget}: {r.error:.3f} for {r.flops:.2e} FLOPs" for r in front.itertuples())
+    return f"Error against charged FLOPs and seconds a task. On the Pareto front, from cheap to dear: {points}."
+
+
+def _names(found: Sequence[Board]) -> list[str]:
+    """Prefixes of file names and anchors: none for the first board, so that its files are plainly named."""
+    return ["" if place == 0 else f"b{place + 1}_" for place in range(len(found))]
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
+
+
+def _facts(frames: Frames) -> list[tuple[str, object]]:
+    used = frames.runs[frames.runs["used"]]
+    counts = used["status"].value_counts()
+    results = int((frames.tasks["error"].notna() & (frames.tasks["used"] == True)).sum())  # noqa: E712 - object column
+    return [
+        ("Runs", f"{len(frames.runs)}"),
+        *(
+            (f"Runs {status}", int(counts[status]))
+            for status in ("failed", "interrupted", "running")
+            if status in counts
+        ),
+        ("Task results", f"{results} of {int((frames.tasks['used'] == True).sum())}"),  # noqa: E712
+        ("Strategies", used["label"].nunique()),
+        ("Seeds", used["seed"].nunique()),
+    ]
+
+
+def _board_facts(board: Board) -> list[tuple[str, object]]:
+    kinds = board.tasks["provenance"].value_counts()
+    made = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return [
+        ("Tasks", f"{len(board.tasks)} ({made})"),
+        ("Budgets", ", ".join(board.budgets)),
+        ("Seeds", ", ".join(map(str, board.seeds)) or "none"),
+        ("Scored on", board.setting["scoring"]),
+    ]
+
+
+def _board_notes(board: Board) -> list[str]:
+    torn = [f"{label} at {budget}" for label, budget in board.cells if not board.complete(label, budget)]
+    notes = []
+    if torn:
+        more = f", and {len(torn) - 6} more" if len(torn) > 6 else ""
+        notes.append(
+            f"Tasks are missing for {'; '.join(torn[:6])}{more}. Their means are over other tasks than the rest."
+        )
+    if len(board.seeds) == 1:
+        notes.append("One seed only: the intervals speak about tasks, not about repetition.")
+    return notes
+
+
+def _notes(frames: Frames, found: Sequence[Board]) -> list[str]:
+    notes = list(frames.notes)
+    if not len(frames.runs):
+        notes.append("No run was found: there is nothing to report yet.")
+    failed = frames.runs[frames.runs["status"] == "failed"]
+    if len(failed):
+        notes.append(
+            f"{len(failed)} runs failed; what they finished before is used, and the place of each failure stands under "
+            "What was run."
+        )
+    if len(found) > 1:
+        notes.append(f"The runs are of {len(found)} streams or settings; those are not compared with one another.")
+    for what, name in (("commit", "commits"), ("packages", "sets of package versions"), ("hardware", "machines")):
+        different = frames.runs.loc[frames.runs["used"], what].map(str).nunique()
+        if different > 1:
+            notes.append(f"The runs come from {different} {name}.")
+    return notes if len(notes) <= 30 else [*notes[:30], f"and {len(notes) - 30} more"]
+
+
+def _ran_lead(frames: Frames) -> str:
+    planned, learnt = len(frames.tasks), int((frames.tasks["status"] != MISSING).sum())
+    runs = len(frames.runs)
+    return f"{runs} run folders, {planned} planned tasks, {learnt} learnt; records.csv holds all {planned} rows."
+
+
+def _version() -> str:
+    try:
+        return version("nevis-harness")
+    except PackageNotFoundError:
+        return "(not installed)"

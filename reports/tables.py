@@ -1,0 +1,126 @@
+"""Which numbers are shown? Each table is a frame with its columns described, so that page, CSV and LaTeX agree."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+DASH = "\u2013"
+"""Stands where there is no number."""
+
+Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is shown. With ``low`` and ``high`` its interval stands beside the value.
+
+    Attributes:
+        key: column of the frame. title: what people read. style: how a value is written.
+        heat: column whose value in [0, 1] colors the cell.
+        note: column with a remark shown on hover and to screen readers.
+    """
+
+    key: str
+    title: str
+    style: Style = "text"
+    low: str = ""
+    high: str = ""
+    heat: str = ""
+    note: str = ""
+    help: str = ""
+
+    def show(self, row: dict[str, Any]) -> str:
+        """The cell's text."""
+        text = written(row[self.key], self.style)
+        if self.low and text != DASH and not missing(row[self.low]):
+            return f"{text} [{written(row[self.low], self.style)}, {written(row[self.high], self.style)}]"
+        return text
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: ``frame`` holds every number in full, ``columns`` say what of it is shown and how.
+
+    Attributes:
+        name: stem of its files.
+        caption: what a reader must know to read it right.
+        row_head: the first columns, which name the row.
+        filters: columns by which the page can filter rows, and the name of the filter.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    row_head: int = 1
+    filters: dict[str, str] = field(default_factory=dict)
+    folded: bool = False
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [{str(key): value for key, value in row.items()} for row in self.frame.to_dict("records")]
+
+
+def missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def written(value: Any, style: Style) -> str:
+    """A value as people read it; an en dash where there is none."""
+    if missing(value) or value == "":
+        return DASH
+    if style == "text":
+        return str(value)
+    number = float(value)
+    if math.isinf(number):
+        return "never" if number > 0 else "-∞"
+    match style:
+        case "count":
+            return f"{number:,.0f}".replace(",", "\u202f")
+        case "error":
+            return f"{number:.3f}"
+        case "signed":
+            return f"{number:+.3f}".replace("-", "\u2212")
+        case "flops":
+            return _scientific(number)
+        case "seconds":
+            return f"{number:.3g} s"
+        case _:
+            return f"{number:.3g}"
+
+
+def _scientific(number: float) -> str:
+    if number == 0:
+        return "0"
+    mantissa, _, exponent = f"{number:.2e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def latex(table: Table) -> str:
+    """The table for a paper: booktabs, every special character escaped."""
+    columns = table.columns
+    lines = [
+        f"% {_escaped(table.title)}. Needs \\usepackage{{booktabs}}.",
+        f"\\begin{{tabular}}{{{''.join('l' if c.style == 'text' else 'r' for c in columns)}}}",
+        "\\toprule",
+        " & ".join(_escaped(c.title) for c in columns) + r" \\",
+        "\\midrule",
+        *(" & ".join(_escaped(c.show(row)) for c in columns) + r" \\" for row in table.rows),
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# fmt: off
+_SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#",
+            "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+            ">": r"\textgreater{}", "\n": " ", DASH: "--", "\u202f": r"\,", "\u2212": "$-$", "∞": r"$\infty$"}
+# fmt: on
+
+
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(character, character) for character in text)
