@@ -5,6 +5,7 @@ public, so both are reconstructions: ``channel`` takes from every width, ``filte
 """
 
 import copy
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +13,9 @@ import torch
 from torch import nn
 
 from harness.errors import UserError
-from harness.flops import flops_forward
+from harness.flops import counter
 from strategies.structure.groups import Group, channel_groups
-from strategies.structure.removal import Kept, remove
+from strategies.structure.removal import Kept, length, remove
 from strategies.structure.scores import Score, choose_all, count_kept
 from strategies.structure.shapes import shapes_only
 
@@ -91,28 +92,45 @@ def pruned(body: nn.Module, size: int, layout: Layout, pruning: Pruning, *, seed
 def keep_for_flops(body: nn.Module, size: int, groups: list[Group], share: float, *, round_to: int = 1) -> float:
     """The keep-ratio at which ``body`` keeps ``share`` of its forward FLOPs, as nearly as whole widths allow.
 
+    A layer's FLOPs are proportional to its inputs and to its outputs, so each layer is counted once, on ``meta``.
+
     Raises:
         UserError: even the smallest widths keep more than that.
     """
-    with shapes_only():
-        shape = copy.deepcopy(body).to("meta")
-        whole = flops_forward(shape, 1, 3, size, size)
+    whole, layers = _layer_flops(body, size)
+    fixed = whole - sum(layers.values())
+    lengths = {(m.module, m.dim): length(body, m) for group in groups for m in group.members if m.module in layers}
 
     def share_at(keep: float) -> float:
-        smaller = copy.deepcopy(shape)
-        counts = {group.name: count_kept(group, keep, round_to=round_to) for group in groups}
-        remove(smaller, groups, {group.name: _first(group, counts[group.name]) for group in groups})
-        with shapes_only():
-            return flops_forward(smaller, 1, 3, size, size) / whole
+        lost: Counter[tuple[str, int]] = Counter()
+        for group in groups:
+            gone = group.width - count_kept(group, keep, round_to=round_to)
+            for member in group.members:
+                lost[member.module, member.dim] += gone * member.index.shape[1]
+        left = dict(layers)
+        for (name, dim), gone in lost.items():
+            if name in left:
+                left[name] *= 1 - gone / lengths[name, dim]
+        return (fixed + sum(left.values())) / whole
 
     low, high = 0.0, 1.0
     if (least := share_at(low)) > share:
         raise UserError(f"flops={share:g} is out of reach: with one unit a width {least:.3g} of the FLOPs are left")
-    for _ in range(12):
+    for _ in range(20):
         middle = (low + high) / 2
         low, high = (middle, high) if share_at(middle) <= share else (low, middle)
     return min((low, high), key=lambda keep: abs(share_at(keep) - share))
 
 
-def _first(group: Group, count: int) -> torch.Tensor:
-    return torch.arange(group.width).view(group.blocks, -1)[:, : count // group.blocks].flatten()
+def _layer_flops(body: nn.Module, size: int) -> tuple[float, dict[str, float]]:
+    """Forward FLOPs of an image: of all, and of each convolution and linear layer by name."""
+    with shapes_only(), torch.no_grad(), counter() as count:
+        copy.deepcopy(body).to("meta").eval()(torch.zeros(1, 3, size, size, device="meta"))
+    root = type(body).__name__
+    seen = {name: sum(by_operation.values()) for name, by_operation in count.get_flop_counts().items()}
+    layers = {
+        name: float(seen.get(f"{root}.{name}", 0))
+        for name, module in body.named_modules()
+        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear))
+    }
+    return count.get_total_flops(), layers

@@ -24,7 +24,7 @@ def remove(net: nn.Module, groups: list[Group], kept: Kept) -> None:
         for member in group.members:
             key = (member.module, member.dim)
             if key not in stays:
-                stays[key] = torch.ones(_length(net, member), dtype=torch.bool)
+                stays[key] = torch.ones(length(net, member), dtype=torch.bool)
             stays[key][member.index[gone].flatten()] = False
             roles[key] = member
     for (name, dim), mask in stays.items():
@@ -32,7 +32,8 @@ def remove(net: nn.Module, groups: list[Group], kept: Kept) -> None:
             _select(net, name, dim, mask.nonzero().flatten(), roles[name, dim])
 
 
-def _length(net: nn.Module, member: Member) -> int:
+def length(net: nn.Module, member: Member) -> int:
+    """Positions along the dimension in which ``member`` holds the units, those of other groups included."""
     module = layer(net, member.module)
     if isinstance(module, nn.modules.conv._ConvNd) and member.role == "consumer":
         return module.in_channels  # A grouped convolution holds only the inputs of one of its groups.
