@@ -99,7 +99,9 @@ def stratified(labels: np.ndarray[Any, Any], count: int, generator: np.random.Ge
 
 def targets(labels: np.ndarray[Any, Any], device: str) -> Tensor:
     """Class indices as int64, multilabel rows as float32."""
-    return torch.from_numpy(np.ascontiguousarray(labels)).to(device).to(torch.float32 if labels.ndim == 2 else torch.int64)
+    return (
+        torch.from_numpy(np.ascontiguousarray(labels)).to(device).to(torch.float32 if labels.ndim == 2 else torch.int64)
+    )
 
 
 def loss_of(logits: Tensor, wanted: Tensor, *, smoothing: float = 0.0) -> Tensor:

@@ -14,9 +14,7 @@ class UserError(Exception):
 def unknown(what: str, found: str, known: Iterable[str], *, hint: str = "") -> UserError:
     """An error that names ``found``, the nearest of the ``known`` names, and all of them when they are few."""
     known = sorted(known)
-    near = get_close_matches(found, known, n=1, cutoff=0.5) or get_close_matches(
-        found.lower(), known, n=1, cutoff=0.4
-    )
+    near = get_close_matches(found, known, n=1, cutoff=0.5) or get_close_matches(found.lower(), known, n=1, cutoff=0.4)
     parts = [f"no {what} {found!r}"]
     if near:
         parts.append(f"did you mean {near[0]!r}?")

@@ -55,9 +55,7 @@ def missing(specs: Iterable[RunSpec], out: Path, *, retry_failed: bool) -> list[
     return [spec for spec in specs if RunStore(out / spec.folder).status() not in settled]
 
 
-def run_all(
-    specs: Sequence[RunSpec], out: Path, *, jobs: int, watch: Watch, device: str = "cpu"
-) -> list[Outcome]:
+def run_all(specs: Sequence[RunSpec], out: Path, *, jobs: int, watch: Watch, device: str = "cpu") -> list[Outcome]:
     """Carry out ``specs``, ``jobs`` at a time, one thread each.
 
     Raises:
@@ -99,7 +97,13 @@ def run_all(
     return outcomes
 
 
-def _start(process: Callable[..., BaseProcess], pipe: Callable[..., tuple[Connection, Connection]], spec: RunSpec, out: Path, device: str) -> _Worker:
+def _start(
+    process: Callable[..., BaseProcess],
+    pipe: Callable[..., tuple[Connection, Connection]],
+    spec: RunSpec,
+    out: Path,
+    device: str,
+) -> _Worker:
     ours, theirs = pipe(duplex=False)
     started = process(target=_work, args=(spec, out, device, theirs), daemon=True)
     started.start()

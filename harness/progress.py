@@ -25,7 +25,9 @@ class Lines:
         self.verbose = verbose
         self.total = len(specs)
         self.ended_count = 0
-        self.widths = [max([len(text) for text in column], default=0) for column in zip(*map(_names, specs), strict=True)]
+        self.widths = [
+            max([len(text) for text in column], default=0) for column in zip(*map(_names, specs), strict=True)
+        ]
         self.begun: dict[str, float] = {}
         self.scores: dict[str, list[float]] = {}
         self.flops: dict[str, float] = {}
@@ -57,7 +59,9 @@ class Lines:
         clock = f"{int(took) // 60:02d}:{int(took) % 60:02d}"
         if outcome.status is RunStatus.DONE:
             scores = self.scores.get(key, [])
-            mean = f"mean score {sum(scores) / len(scores):.3f} over {len(scores)} tasks" if scores else "no task scored"
+            mean = (
+                f"mean score {sum(scores) / len(scores):.3f} over {len(scores)} tasks" if scores else "no task scored"
+            )
             self._print(f"{count} {name}  {mean}  {self.flops.get(key, 0):.2e} FLOPs  {clock}")
         else:
             what = "busy" if outcome.busy else "FAILED"

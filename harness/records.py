@@ -39,7 +39,7 @@ def line_of(record: Mapping[str, Any]) -> str:
         ValueError: a value is infinite or not a number; write None instead.
     """
     text = json.dumps(dict(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return f'{text[:-1]},"crc32":{zlib.crc32(text.encode())}}}\n'
+    return f'{text[:-1]}{"," if record else ""}"crc32":{zlib.crc32(text.encode())}}}\n'
 
 
 def parse_line(line: str) -> Record:
@@ -54,7 +54,8 @@ def parse_line(line: str) -> Record:
     if not isinstance(record, dict) or "crc32" not in record:
         raise ValueError("the line has no checksum")
     checksum = record.pop("crc32")
-    if line != line_of(record) or f'"crc32":{checksum}}}\n' not in line:
+    # Written again it must be the same line, checksum and all: nothing else is ours.
+    if line != line_of(record) or not line.endswith(f'"crc32":{checksum}}}\n'):
         raise ValueError("the checksum does not match")
     return record
 

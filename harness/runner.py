@@ -261,7 +261,9 @@ def _facts(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbone)
 
 def _parameters(strategy: Strategy) -> int:
     """Parameters of the net that predicts: the modules the strategy holds as attributes, each tensor once."""
-    seen = {id(p): p.numel() for held in vars(strategy).values() if isinstance(held, nn.Module) for p in held.parameters()}
+    seen = {
+        id(p): p.numel() for held in vars(strategy).values() if isinstance(held, nn.Module) for p in held.parameters()
+    }
     return sum(seen.values())
 
 

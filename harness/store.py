@@ -66,7 +66,7 @@ class RunStore:
         """``run.json``; empty where it is missing or damaged: it is then written anew."""
         try:
             content = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
@@ -101,7 +101,15 @@ class RunStore:
         if done:
             try:
                 state = self._load(done - 1)
-            except (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError) as error:
+            except (
+                OSError,
+                RuntimeError,
+                ValueError,
+                TypeError,
+                LookupError,
+                EOFError,
+                pickle.UnpicklingError,
+            ) as error:
                 reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
                 note = f"{self.folder}: state-{done - 1}.pt {reason}: starting this run again"
                 done, length, state = 0, 0, {}

@@ -180,7 +180,9 @@ def _swept(entry: str | _Sweep) -> list[str]:
 
 def _explained(path: Path, error: ValidationError) -> UserError:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("_", "function")) and part != "str")
+    place = ".".join(
+        str(part) for part in first["loc"] if not str(part).startswith(("_", "function")) and part != "str"
+    )
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         model: type[BaseModel] = {"setting": _Setting, "strategies": _Sweep}.get(str(first["loc"][0]), _File)

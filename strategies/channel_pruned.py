@@ -21,6 +21,7 @@ class ChannelPruned(Finetune):
 
     layout: ClassVar[Layout] = "channel"
     preparation: ClassVar[CostPhase] = "prune"
+    statistics_hold: ClassVar[bool] = False
 
     def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
         """A physically smaller copy of ``body``, its kept units a pure function of its weights."""

@@ -41,6 +41,9 @@ class Finetune(Strategy):
     preparation: ClassVar[CostPhase] = "train"
     """What the cost of :meth:`adapted` is called."""
 
+    statistics_hold: ClassVar[bool] = True
+    """Whether the batch-norm statistics of the checkpoint still belong to what :meth:`adapted` gives."""
+
     def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
         """What each task starts from, made of ``body`` alone: here it is ``body`` itself."""
         return body
@@ -54,10 +57,13 @@ class Finetune(Strategy):
         assert self._new_body is not None, "prepare comes before learn"
         net = ctx.classifier(task, self._new_body())
         needs_one_of_each_class(task, ctx.meter.affordable(ctx.meter.price(net, (3, ctx.size, ctx.size)).flops))
-        fit(net, task.load(Split.TRAIN), ctx, name=task.name, recipe=self.recipe)
+        fit(net, task.load(Split.TRAIN), ctx, name=task.name, recipe=self._recipe())
         self.net = net
         if self.start.init == "previous":
             self._begin_with(net.body)
+
+    def _recipe(self) -> Recipe:
+        return self.recipe.settled(statistics_hold=self.statistics_hold and self.start.init != "scratch")
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         assert self.net is not None, "learn comes before predict"

@@ -141,7 +141,9 @@ class OwnLoop(Strategy):
         optimiser = torch.optim.SGD(self.net.parameters(), lr=0.05)
         for images, wanted, _ in ctx.batches(task.load(Split.TRAIN), batch_size=8, name=task.name):
             logits = self.net(images) + self.net(images.flip(3))
-            loss = nn.functional.mse_loss(logits, wanted if wanted.ndim == 2 else nn.functional.one_hot(wanted, logits.shape[1]).float())
+            loss = nn.functional.mse_loss(
+                logits, wanted if wanted.ndim == 2 else nn.functional.one_hot(wanted, logits.shape[1]).float()
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
