@@ -49,5 +49,11 @@ class Budget:
             raise UserError(f"cannot read budget {text!r}: {expected}") from error
         if not 0 < value < math.inf:
             raise UserError(f"budget {text!r} is {value:g}: {expected}, above zero")
-        name = {"ep": "epochs", "flops": "flops", "s": "seconds"}[unit]
-        return Budget(**{name: value}, scope=scope or "task")
+        where: Scope = "stream" if scope == "stream" else "task"
+        match unit:
+            case "ep":
+                return Budget(epochs=value, scope=where)
+            case "flops":
+                return Budget(flops=value, scope=where)
+            case _:
+                return Budget(seconds=value, scope=where)

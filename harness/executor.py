@@ -4,10 +4,11 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -76,7 +77,7 @@ def run_all(specs: Sequence[RunSpec], out: Path, *, jobs: int, watch: Watch, dev
     try:
         while waiting or active:
             while waiting and len(active) < jobs:
-                active.append(_start(context.Process, context.Pipe, waiting.popleft(), out, device))
+                active.append(_start(context, waiting.popleft(), out, device))
                 watch.began(active[-1].spec)
             wait([handle for worker in active for handle in (worker.pipe, worker.process.sentinel)])
             for worker in list(active):
@@ -97,18 +98,12 @@ def run_all(specs: Sequence[RunSpec], out: Path, *, jobs: int, watch: Watch, dev
     return outcomes
 
 
-def _start(
-    process: Callable[..., BaseProcess],
-    pipe: Callable[..., tuple[Connection, Connection]],
-    spec: RunSpec,
-    out: Path,
-    device: str,
-) -> _Worker:
-    ours, theirs = pipe(duplex=False)
-    started = process(target=_work, args=(spec, out, device, theirs), daemon=True)
-    started.start()
+def _start(context: ForkServerContext, spec: RunSpec, out: Path, device: str) -> _Worker:
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(spec, out, device, theirs), daemon=True)
+    process.start()
     theirs.close()
-    return _Worker(started, spec, ours)
+    return _Worker(process, spec, ours)
 
 
 def _work(spec: RunSpec, out: Path, device: str, parent: Connection) -> None:

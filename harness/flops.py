@@ -5,7 +5,7 @@ the optimiser are not (0.5 to 3.5 % of a step).
 """
 
 import copy
-from math import prod
+import math
 from typing import Any
 
 import torch
@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 aten = torch.ops.aten
+
+
+def prod(shape: Any) -> int:
+    return int(math.prod(shape))
 
 
 def _convolution_backward(
@@ -33,39 +37,39 @@ def _convolution_backward(
     # Each gradient (input, weight) repeats exactly the multiply-adds of the forward pass. Torch 2.14 leaves the groups
     # out of the weight gradient and so counts it ``groups`` times too high.
     spatial = prod((x if transposed else grad_out)[2:])
-    forward = 2 * grad_out[0] * spatial * prod(weight)
+    forward = 2 * int(grad_out[0]) * spatial * prod(weight)
     return forward * (int(output_mask[0]) + int(output_mask[1]))
 
 
 def _mv(matrix: Any, _vector: Any, *_: Any, **__: Any) -> int:
-    return 2 * int(prod(matrix))
+    return 2 * prod(matrix)
 
 
 def _addmv(_self: Any, matrix: Any, *_: Any, **__: Any) -> int:
-    return 2 * int(prod(matrix))
+    return 2 * prod(matrix)
 
 
 def _dot(vector: Any, *_: Any, **__: Any) -> int:
-    return 2 * int(prod(vector))
+    return 2 * prod(vector)
 
 
 def _cdist(x: Any, y: Any, *_: Any, **__: Any) -> int:
     # A difference, a product and a sum an element.
-    return 3 * int(prod(x[:-1])) * y[-2] * x[-1]
+    return 3 * prod(x) * int(y[-2])
 
 
 def _cholesky(matrix: Any, *_: Any, **__: Any) -> int:
-    return int(prod(matrix[:-2])) * matrix[-1] ** 3 // 3
+    return prod(matrix[:-2]) * int(matrix[-1]) ** 3 // 3
 
 
 def _cholesky_solve(right: Any, factor: Any, *_: Any, **__: Any) -> int:
-    return 2 * int(prod(factor[:-2])) * factor[-1] ** 2 * right[-1]
+    return 2 * prod(factor) * int(right[-1])
 
 
 def _solve(matrix: Any, right: Any, *_: Any, **__: Any) -> int:
-    n = matrix[-1]
-    columns = right[-1] if len(right) >= len(matrix) else 1
-    return int(prod(matrix[:-2])) * (2 * n**3 // 3 + 2 * n**2 * columns)
+    n = int(matrix[-1])
+    columns = int(right[-1]) if len(right) >= len(matrix) else 1
+    return prod(matrix[:-2]) * (2 * n**3 // 3 + 2 * n**2 * columns)
 
 
 _FORMULAS = {
@@ -99,5 +103,5 @@ def flops_train(net: nn.Module, *shape: int) -> int:
     with torch.enable_grad(), counter() as count:
         out: Tensor = probe(torch.zeros(shape, device="meta"))
         if out.requires_grad:
-            out.sum().backward()
+            out.sum().backward()  # type: ignore[no-untyped-call]
     return int(count.get_total_flops())

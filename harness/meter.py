@@ -48,7 +48,7 @@ class Price:
         if self.measured and not math.isclose(flops, self.flops, rel_tol=1e-6):
             raise MeterError(
                 f"a step that cost {self.flops:.6g} FLOPs an example now costs {flops:.6g}: its net, input shape or "
-                "trainable set changed inside one loop; begin a new loop, or leave out net= so that each step is counted"
+                "trainable set changed inside one loop; begin a new loop, or leave out net= to count each step"
             )
         self.flops, self.measured = flops, True
 
@@ -191,7 +191,7 @@ class ComputeMeter:
             self._resume()
 
     def ledger(self) -> dict[str, float]:
-        """``flops_<phase>`` and ``seconds_<phase>`` for every phase, and ``flops`` and ``seconds``, the charged sums."""
+        """``flops_<phase>`` and ``seconds_<phase>`` for every phase; ``flops`` and ``seconds``, their charged sums."""
         return {
             "flops": self.spent_flops,
             "seconds": self.spent_seconds,
@@ -216,9 +216,9 @@ class ComputeMeter:
 
     def _resume(self) -> None:
         self._counter = counter()
-        self._counter.__enter__()
+        self._counter.__enter__()  # type: ignore[no-untyped-call]
 
     def _pause(self) -> None:
         assert self._counter is not None
-        self._counter.__exit__(None, None, None)
+        self._counter.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         self._counter = None

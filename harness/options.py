@@ -1,4 +1,4 @@
-"""How do written options become a strategy? Flat keys fill the fields of a dataclass, and of the frozen values inside it."""
+"""How do written options become a strategy? Flat keys fill a dataclass and the frozen values in it."""
 
 import types
 from collections.abc import Callable, Mapping

@@ -268,7 +268,7 @@ def _parameters(strategy: Strategy) -> int:
 
 
 def _seed_everything(seed: int, *names: object) -> None:
-    """For code that draws from global generators, such as dropout: seeded anew for each task, so that resuming agrees."""
+    """For code that draws from global generators, such as dropout: anew for each task, so that resuming agrees."""
     torch.manual_seed(named_seed(seed, *names, "torch"))
     np.random.seed(named_seed(seed, *names, "numpy") % 2**32)
     random.seed(named_seed(seed, *names, "python"))

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from harness.errors import UserError
 from harness.records import Record, RunStatus, line_of, read_log
 
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError)
+
 
 class Busy(Exception):
     """Another process is on this run right now."""
@@ -73,7 +75,7 @@ class RunStore:
     def status(self) -> RunStatus | None:
         """How the run stands by its manifest; None if it was never begun."""
         try:
-            return RunStatus(self.describe().get("status"))
+            return RunStatus(str(self.describe().get("status")))
         except ValueError:
             return None
 

@@ -185,8 +185,8 @@ def _explained(path: Path, error: ValidationError) -> UserError:
     )
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
-        model: type[BaseModel] = {"setting": _Setting, "strategies": _Sweep}.get(str(first["loc"][0]), _File)
-        inside = model if len(first["loc"]) > 1 else _File
+        parts: dict[str, type[BaseModel]] = {"setting": _Setting, "strategies": _Sweep}
+        inside = parts.get(str(first["loc"][0]), _File) if len(first["loc"]) > 1 else _File
         return UserError(f"suite {path}: {unknown('key', key, inside.model_fields)}")
     if first["type"] == "missing":
         return UserError(f"suite {path}: key {place!r} is missing")

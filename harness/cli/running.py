@@ -22,15 +22,13 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.argument("suite"),
         click.option("--stream", "streams", multiple=True, metavar="S", help="Instead of the suite's streams."),
-        click.option(
-            "--strategy", "strategies", multiple=True, metavar="SPEC", help="Instead of the suite's strategies."
-        ),
+        click.option("--strategy", "strategies", multiple=True, metavar="SPEC", help="Instead of its strategies."),
         click.option(
             "--budget",
             "budgets",
             multiple=True,
             metavar="B",
-            help="Instead of the suite's budgets: 0.1ep, 2e12flops, 60s.",
+            help="Instead of its budgets: 0.1ep, 60s.",
         ),
         click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Seeds 0 to N-1."),
         click.option("--backbone", metavar="B", help="Instead of the suite's backbone."),
@@ -38,9 +36,7 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Runs at a time; a core each by default."),
         click.option("--shard", metavar="I/N", help="Only every N-th run, beginning with the I-th (from 1)."),
         click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True),
-        click.option(
-            "--final", is_flag=True, help="Score the test split of all tasks, held-out ones too: once, at the end."
-        ),
+        click.option("--final", is_flag=True, help="Score the test split, and the held-out tasks too: once."),
     ]
     for option in reversed(options):
         command = option(command)

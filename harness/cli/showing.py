@@ -37,9 +37,7 @@ def task_facts(task: Task) -> dict[str, Any]:
 @show.command("stream")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@click.option(
-    "--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Also draw sample images of every task."
-)
+@click.option("--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Also draw samples of every task.")
 def show_stream(name: str, as_json: bool, sheet: Path | None) -> None:
     """The tasks of a stream, in order."""
     from harness.suite import opened

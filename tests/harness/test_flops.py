@@ -1,4 +1,4 @@
-"""Counted FLOPs are the FLOPs that were done: against arithmetic, layer by layer, and against torch where it is right."""
+"""Counted FLOPs are the FLOPs that were done: against arithmetic, layer by layer, and against torch where right."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -16,7 +16,7 @@ from harness.flops import counter, flops_forward, flops_train
 
 
 def analytic(net: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Forward and training FLOPs by hooks: 2 x output elements x weights an output, and twice that for both gradients."""
+    """Forward and training FLOPs by hooks: 2 x output elements x weights an output; twice that for gradients."""
     forward, training = 0, 0
     first = True
 

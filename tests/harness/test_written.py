@@ -72,14 +72,19 @@ def test_an_epoch_is_the_dense_nets_training_over_all_images(epochs: float, dens
     assert Budget(epochs=epochs).flops_for(dense_flops=dense, images=images) == epochs * dense * images
 
 
-GOOD = 'streams = ["tiny:bars"]\nstrategies = ["tiny:Finetune"]\nbudgets = ["1ep"]\n[setting]\nbackbone = "tiny:net"\nsize = 16\n'
+GOOD = """streams = ["tiny:bars"]
+strategies = ["tiny:Finetune"]
+budgets = ["1ep"]
+[setting]
+backbone = "tiny:net"
+size = 16
+"""
 
 
 def test_a_sweep_is_every_combination(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
-    path.write_text(
-        'streams=["tiny:bars"]\nbudgets=["1ep"]\n[[strategies]]\nuse="tiny:Finetune"\nsweep={lr=[0.1, 0.2], dies_at=["a"]}\n'
-    )
+    swept = 'use = "tiny:Finetune"\nsweep = {lr = [0.1, 0.2], dies_at = ["a"]}'
+    path.write_text(f'streams = ["tiny:bars"]\nbudgets = ["1ep"]\n[[strategies]]\n{swept}\n')
     assert load_suite(str(path)).strategies == ("tiny:Finetune(lr=0.1, dies_at=a)", "tiny:Finetune(lr=0.2, dies_at=a)")
 
 
