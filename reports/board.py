@@ -1,8 +1,9 @@
 """What can be compared? A board: runs of the same tasks in the same setting, as tables of tasks x seeds."""
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ class Board:
         tasks: a row a task, in stream order, with its facts.
         labels: strategies, the best at its largest budget first; those with missing tasks last.
         budgets: as written, from small to large.
+        options: all options of each label, defaults included.
     """
 
     number: int
@@ -35,6 +37,7 @@ class Board:
     tasks: pd.DataFrame
     labels: tuple[str, ...]
     budgets: tuple[str, ...]
+    options: dict[str, dict[str, Any]]
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -126,9 +129,9 @@ def boards(frames: Frames) -> list[Board]:
         setting = {name: group[name].iloc[0] for name in BOARD}
         labels = sorted({str(label) for label in group["label"]})
         budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
-        board = Board(int(str(number)), _title(setting), setting, rows, tasks, tuple(labels), budgets)
-        ranked = tuple(sorted(labels, key=lambda label: _rank(board, label)))
-        found.append(Board(board.number, board.title, setting, rows, tasks, ranked, budgets))
+        options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
+        board = Board(int(str(number)), _title(setting), setting, rows, tasks, tuple(labels), budgets, options)
+        found.append(replace(board, labels=tuple(sorted(labels, key=partial(_rank, board)))))
     found.sort(key=lambda board: -len(board.rows))
     return _told_apart(found)
 
@@ -150,8 +153,6 @@ def _title(setting: dict[str, object]) -> str:
 
 def _told_apart(found: list[Board]) -> list[Board]:
     """Adds to equal titles what differs between them."""
-    from dataclasses import replace
-
     for title in {board.title for board in found}:
         same = [board for board in found if board.title == title]
         for name, form in (

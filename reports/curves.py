@@ -23,8 +23,8 @@ def curves(board: Board) -> pd.DataFrame:
 
     ``flops`` and ``seconds`` are charged, all phases but evaluate, mean over the tasks that have an error; what was
     spent once before the stream is part of it. ``epochs`` is flops in training epochs of the dense net. ``low`` and
-    ``high`` bound the mean over tasks and seeds, ``eased_*`` the same without the tasks' difficulty. A cell that misses a task
-    is not ``complete``: it is shown, but never on a front, for its mean is over other tasks.
+    ``high`` bound the mean over tasks and seeds, ``eased_*`` the same without the tasks' difficulty. A cell that misses
+    a task is not ``complete``: it is shown, but never on a front, for its mean is over other tasks.
     """
     found = []
     chance = board.tasks["chance"].to_numpy(float)

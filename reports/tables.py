@@ -124,3 +124,17 @@ _SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": 
 
 def _escaped(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def text(table: Table, *, width: int = 36) -> str:
+    """The table for a terminal: aligned, each cell cut at ``width`` characters."""
+    lines = [[c.title for c in table.columns], *([c.show(row) for c in table.columns] for row in table.rows)]
+    lines = [[cell if len(cell) <= width else f"{cell[: width - 1]}…" for cell in line] for line in lines]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
+    right = [c.style != "text" for c in table.columns]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
