@@ -1,0 +1,198 @@
+"""Faces: a head with hair, eyes, brows, nose and mouth, turned and lit; who it is, what it has, or where it looks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from streams.emulation.canvas import X, Y, at, blurred, coarse, ellipse, finish, hsv, noise, paint, placed, sine, soft
+from streams.emulation.draws import Draws, genes
+from streams.emulation.grounds import Ground, ground
+from streams.prepared import Array
+
+GENES = 24
+_BINS = 5
+
+
+@dataclass(frozen=True)
+class Faces:
+    """One head an image.
+
+    Attributes:
+        asked: identity (a class a person), attributes (label 2k: gene k is high, 2k + 1: it is low) or pose (five bins
+            each of yaw, pitch and roll, one-hot).
+        yaw, pitch: range in turns. roll: largest, in turns.
+        side_light: how strongly light comes from the side.
+        mimic: how much expression varies.
+        people: persons shown where identity is not asked; of them the share ``people_range``.
+    """
+
+    world: str
+    classes: int
+    asked: Literal["identity", "attributes", "pose"] = "identity"
+    yaw: tuple[float, float] = (-0.06, 0.06)
+    pitch: float = 0.03
+    roll: float = 0.02
+    side_light: float = 0.2
+    mimic: float = 0.3
+    spread: float = 0.03
+    ground: Ground = "plain"
+    grey: bool = False
+    grain: float = 0.06
+    resolution: int = 64
+    people: int = 24
+    people_range: tuple[float, float] = (0.0, 1.0)
+
+    def rows(self, n: int, draws: Draws) -> Array:
+        """Labels (n, classes) of 0 and 1 for tasks with several labels."""
+        rows = np.zeros((n, self.classes), np.uint8)
+        if self.asked == "pose":
+            for axis in range(self.classes // _BINS):
+                rows[np.arange(n), axis * _BINS + (np.arange(n) // _BINS**axis) % _BINS] = 1
+            return rows
+        for k in range(self.classes // 2):
+            # Every label is seen in every stretch of as many images as there are genes.
+            level = np.where((np.arange(n) + k) % 6 < 2, (np.arange(n) + k) % 6, draws.integers(5, n))
+            rows[:, 2 * k] = level == 0
+            rows[:, 2 * k + 1] = level == 1
+        return rows
+
+    def render(self, labels: Array, draws: Draws) -> Array:
+        """uint8 (n, 64, 64, 1 or 3) for class indices (n,) or rows of labels."""
+        n = len(labels)
+        yaw, pitch, roll = draws.uniform(*self.yaw, n), draws.bell(self.pitch, n), draws.bell(self.roll, n)
+        if self.asked == "identity":
+            g = genes(self.world, self.classes, GENES)[labels]
+        elif self.asked == "attributes":
+            k = np.arange(self.classes) // 2
+            level = labels[:, ::2].astype(np.float32) - labels[:, 1::2]
+            g = draws.uniform(0.35, 0.65, (n, GENES))
+            g[:, : k[-1] + 1] = np.where(level != 0, np.float32(0.5) + level * np.float32(0.45), g[:, : k[-1] + 1])
+        else:
+            low, high = (round(share * self.people) for share in self.people_range)
+            g = genes(self.world, self.people, GENES)[low + draws.integers(high - low, n)]
+            step = [labels[:, 5 * axis : 5 * axis + 5].argmax(axis=1) for axis in range(3)]
+            at_bin = [(s.astype(np.float32) - 2 + draws.uniform(-0.4, 0.4, n)) / np.float32(2.4) for s in step]
+            yaw, pitch, roll = at_bin[0] * np.float32(0.16), at_bin[1] * np.float32(0.1), at_bin[2] * np.float32(0.09)
+        g = np.clip(g + draws.bell(3 * self.spread, g.shape), 0, 1)
+        images = ground(self.ground, n, draws)
+        _head(images, g, draws, yaw, pitch, roll, draws.bell(self.mimic, n))
+        side = draws.bell(2 * self.side_light, n)
+        images = images * (np.float32(1) + at(side) * X + at(draws.bell(self.side_light, n)) * Y)[:, None]
+        if self.resolution < 64:
+            images = coarse(images, 64 // self.resolution)
+        return finish(images, draws, grain=self.grain, grey=self.grey)
+
+
+def _head(images: Array, g: Array, draws: Draws, yaw: Array, pitch: Array, roll: Array, mimic: Array) -> None:
+    n = len(g)
+    x, y = draws.bell(0.08, n), draws.bell(0.08, n) + np.float32(0.05)
+    size = draws.uniform(0.85, 1.0, n)
+    wide, tall = (
+        size * (np.float32(0.46) + np.float32(0.16) * g[:, 0]),
+        size * (np.float32(0.62) + np.float32(0.14) * g[:, 1]),
+    )
+    skin = hsv(
+        np.float32(0.04) + np.float32(0.04) * g[:, 2],
+        np.float32(0.25) + np.float32(0.35) * g[:, 3],
+        np.float32(0.4) + np.float32(0.55) * g[:, 4],
+    )
+    hair = hsv(
+        np.float32(0.02) + np.float32(0.12) * g[:, 5],
+        np.float32(0.7) * g[:, 6],
+        np.float32(0.05) + np.float32(0.8) * g[:, 7] * g[:, 7],
+    )
+    shirt = hsv(draws.uniform(0, 1, n), draws.uniform(0, 0.8, n), draws.uniform(0.2, 0.9, n))
+    one = np.ones(n, np.float32)
+    # The face turns inside the outline of the head: features slide sideways and up.
+    slide_x, slide_y = sine(yaw) * wide * np.float32(0.9), -sine(pitch) * tall * np.float32(0.9)
+    away = np.sqrt(np.float32(1.05) - sine(yaw) ** 2)
+
+    def feature(dx: Array, dy: Array, a: Array, b: Array, turns: Array | float = 0.0) -> Array:
+        return ellipse(*spot(dx, dy), a * away, b, roll + turns)
+
+    def spot(dx: Array, dy: Array) -> tuple[Array, Array]:
+        c, s = one, sine(roll)
+        px, py = dx * wide * away + slide_x, dy * tall + slide_y
+        return x + px * c - py * s, y + px * s + py * c
+
+    back = np.float32(1.12) + np.float32(0.25) * g[:, 8]
+    long = np.float32(0.95) + np.float32(0.5) * np.maximum(g[:, 9] - np.float32(0.4), 0) * np.float32(2)
+    paint(
+        images,
+        ellipse(
+            x - slide_x * np.float32(0.3),
+            y - np.float32(0.08) * tall + (long - 1) * tall * np.float32(0.5),
+            wide * back,
+            tall * long,
+            roll,
+        ),
+        hair,
+    )
+    paint(images, ellipse(x, y + tall * np.float32(1.35), wide * np.float32(1.7), tall * np.float32(0.6)), shirt)
+    paint(
+        images,
+        ellipse(x, y + tall * np.float32(0.85), wide * np.float32(0.5), tall * np.float32(0.4)),
+        skin * np.float32(0.85),
+    )
+    u, v = placed(x, y, wide, tall, roll)
+    jaw = np.float32(1) + at(np.float32(0.35) * g[:, 10]) * np.maximum(v, 0)
+    uu = u * jaw
+    inside = np.float32(1) - uu * uu - v * v
+    tone = np.float32(0.85) + np.float32(0.2) * inside + (noise(draws, n, 6) - np.float32(0.5)) * np.float32(0.1)
+    paint(images, soft(inside, 8.0), skin[:, :, None, None] * tone[:, None])
+    line = at(np.float32(-0.45) - np.float32(0.4) * g[:, 11] + slide_y) + at(g[:, 12] - np.float32(0.5)) * u
+    fringe = soft(np.minimum(inside + np.float32(0.2), line - v), 10.0)
+    paint(images, fringe, hair)
+    beard = np.maximum(g[:, 13] - np.float32(0.6), 0) * np.float32(2.5)
+    lower = soft(np.minimum(inside, v - at(np.float32(0.3) + slide_y)), 8.0) * at(beard)
+    paint(images, lower, hair * np.float32(0.8))
+    apart = np.float32(0.3) + np.float32(0.16) * g[:, 14]
+    eye_a, eye_b = (
+        size * (np.float32(0.06) + np.float32(0.05) * g[:, 15]),
+        size * (np.float32(0.03) + np.float32(0.03) * g[:, 16]),
+    )
+    iris = hsv(np.float32(0.05) + np.float32(0.55) * g[:, 17], np.float32(0.6), np.float32(0.35))
+    dark = np.clip(hair * np.float32(0.6), 0, 1)
+    for side in (np.float32(-1), np.float32(1)):
+        paint(images, feature(side * apart, one * np.float32(-0.15), eye_a, eye_b), np.full((n, 3), 0.92, np.float32))
+        paint(images, feature(side * apart, one * np.float32(-0.15), eye_b, eye_b), iris)
+        thick = size * (np.float32(0.012) + np.float32(0.03) * g[:, 18])
+        lift = np.float32(-0.3) - np.float32(0.06) * g[:, 19] - np.float32(0.05) * mimic
+        paint(
+            images,
+            feature(
+                side * apart,
+                lift,
+                eye_a * np.float32(1.4),
+                thick,
+                side * (g[:, 19] - np.float32(0.5)) * np.float32(0.08),
+            ),
+            dark,
+        )
+    paint(
+        images,
+        feature(
+            one * 0,
+            np.float32(0.1) + np.float32(0.06) * g[:, 20],
+            size * (np.float32(0.05) + np.float32(0.06) * g[:, 21]),
+            size * np.float32(0.13),
+        ),
+        skin * np.float32(0.78),
+    )
+    mouth_x, mouth_y = spot(one * 0, np.float32(0.42) + np.float32(0.06) * g[:, 20])
+    u, v = placed(
+        mouth_x,
+        mouth_y,
+        size * (np.float32(0.13) + np.float32(0.12) * g[:, 22]) * away,
+        size * (np.float32(0.03) + np.float32(0.04) * g[:, 23]),
+        roll,
+    )
+    bent = v + at(mimic * np.float32(2.5)) * (u * u - np.float32(0.4))
+    lips = hsv(
+        np.zeros(n, np.float32),
+        np.float32(0.3) + np.float32(0.4) * g[:, 23],
+        np.float32(0.35) + np.float32(0.4) * g[:, 4],
+    )
+    paint(images, soft(np.float32(1) - u * u - bent * bent, 6.0), lips)
+    images[:] = blurred(images)
