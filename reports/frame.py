@@ -180,7 +180,7 @@ _EVAL_COLUMNS = ["run", "index", "after", "task", "split", "metric", "value", "n
 BOARD = ["stream", "fingerprint", "backbone", "weights_hash", "size", "precision", "scoring", "protocol_version"]
 """Runs that agree in these can be compared."""
 
-CARRIED = ["board", "label", "strategy", "family", "budget", "seed", "used"]
+CARRIED = ["folder", "board", "label", "strategy", "family", "budget", "seed", "used"]
 """Facts of the run that stand beside each of its tasks."""
 
 

@@ -20,6 +20,7 @@ class Column:
         key: column of the frame. title: what people read. style: how a value is written.
         heat: column whose value in [0, 1] colors the cell.
         note: column with a remark shown on hover and to screen readers.
+        link: name of the table on the page that the cell leads to.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Column:
     high: str = ""
     heat: str = ""
     note: str = ""
+    link: str = ""
     help: str = ""
 
     def show(self, row: dict[str, Any]) -> str:

@@ -57,9 +57,13 @@ def write_run(
     error: str | None = None,
     stop_after: int | None = None,
     infeasible: Sequence[str] = (),
+    error_of: Callable[[str, int, str, int], float] | None = None,
     **changes: Any,
 ) -> Path:
-    """One run folder, as ``harness run`` leaves it; ``changes`` replace top-level entries of ``run.json``."""
+    """One run folder, as ``harness run`` leaves it; ``changes`` replace top-level entries of ``run.json``.
+
+    ``error_of(strategy, task's index, budget, seed)`` plants errors instead of the made-up curves.
+    """
     written = parse(strategy)
     setting = {"backbone": "efficientnet_lite0", "weights_hash": "ab" * 32, "size": 64, "precision": "fp32",
                "scoring": "dev_test", "protocol_version": 1} | changes.pop("setting", {})  # fmt: skip
@@ -79,12 +83,15 @@ def write_run(
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     lines: list[str] = []
     for index, task in enumerate(facts[:stop_after]):
-        lines += _task_lines(index, task, str(written), budget, seed, task["name"] in infeasible)
+        planted = None if error_of is None else error_of(str(written), index, budget, seed)
+        lines += _task_lines(index, task, str(written), budget, seed, task["name"] in infeasible, planted)
     (folder / "events.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder
 
 
-def _task_lines(index: int, task: dict[str, Any], strategy: str, budget: str, seed: int, infeasible: bool) -> list[str]:
+def _task_lines(
+    index: int, task: dict[str, Any], strategy: str, budget: str, seed: int, infeasible: bool, planted: float | None
+) -> list[str]:
     name = strategy.partition("(")[0]
     rate, speed, cost = SHAPES.get(name, (1.2, 1.5, 1.0))
     epoch = task["dense_flops"] * task["sizes"]["train"]
@@ -99,6 +106,7 @@ def _task_lines(index: int, task: dict[str, Any], strategy: str, budget: str, se
     effort = spent / epoch * speed * (0.5 + _random("ease", task["name"]).random())
     error = best * rate + (chance - best * rate) * math.exp(-1.6 * effort**0.45)
     error = float(np.clip(error + 0.012 * _random(strategy, task["name"], budget, seed).standard_normal(), 0, 1))
+    error = error if planted is None else planted
     n = task["sizes"]["dev_test"]
     after = {"event": "eval", "after": task["name"], "task": task["name"], "split": "dev_test", "n": n}
     metric, value = ("mean_average_precision", 1 - error) if task["kind"] == "multilabel" else ("error", error)

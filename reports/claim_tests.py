@@ -1,0 +1,348 @@
+"""Is a claim borne out? One function a claim: board in, finding out. Thresholds were fixed before anything was run."""
+
+import math
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from reports.board import Board
+from reports.bootstrap import Interval, mean_of, percentile
+from reports.evidence import (
+    Finding,
+    cross_fitted,
+    forward_flops,
+    gain_verdict,
+    keep_of,
+    not_tested,
+    over_budgets,
+    paired,
+    pick,
+    points,
+    shared,
+)
+
+RELATIVE_GAIN = 0.20
+ASYMPTOTIC_COST = 0.02
+FLAT = 0.005
+"""The dense net counts as trained out where doubling the budget gains less than half a point."""
+
+EQUAL_FLOPS = 0.05
+TIME_SAVED = 0.9
+FORMULA = 0.02
+
+NEAR = frozenset({"object", "objects", "scene", "scenes"})
+FAR = frozenset({"ocr", "texture", "medical", "satellite", "remote-sensing"})
+
+# Share of the dense ResNet-50's multiply-adds at 224 px, by arithmetic on layer shapes.
+RESNET50 = {
+    "channel_pruned": {0.9: 0.813, 0.75: 0.568, 0.5: 0.257, 0.25: 0.068, 0.1: 0.012},
+    "filter_pruned": {0.9: 0.871, 0.75: 0.695, 0.5: 0.446, 0.25: 0.253, 0.1: 0.165},
+}
+
+
+def low_compute_gain(board: Board) -> Finding:
+    """C1. At the lowest third of the budgets, the best filter pruning of at most half, chosen on other tasks."""
+    dense = board.reference
+    found = [label for label in pick(board, "filter_pruned") if not keep_of(board, label) > 0.5]
+    budgets = shared(board, dense, *found) if dense and found else []
+    low = [b for b in board.budgets[: -(-len(board.budgets) // 3)] if b in budgets]
+    if not dense or not low:
+        return not_tested("needs dense finetune and filter_pruned with keep at most 0.5 at the lowest third of budgets")
+    worse = np.mean([board.values(dense, b) for b in low], axis=0)
+    better = np.mean([cross_fitted(board, found, b) for b in low], axis=0)
+    gain = paired(board, worse, better)
+    relative = gain.value / (1 - mean_of(worse))
+    cells = [(label, b) for b in low for label in (dense, *found)]
+    said = f"{points(gain)} at {', '.join(low)}, {relative:+.0%} of the dense accuracy"
+    verdict = gain_verdict(gain)
+    if verdict == "supported" and relative < RELATIVE_GAIN:
+        return Finding("refuted", f"the direction holds, the size does not: {said}", gain, cells)
+    return Finding(verdict, said, gain, cells)
+
+
+def asymptotic_cost(board: Board) -> Finding:
+    """C2. Where the dense net gains little from more compute, what keep 0.75 costs; and where the curves cross."""
+    dense = board.reference
+    found = [label for label in pick(board, "filter_pruned") if abs(keep_of(board, label) - 0.75) < 0.051]
+    budgets = shared(board, dense, found[0]) if dense and found else []
+    if not dense or len(budgets) < 2:
+        return not_tested("needs dense finetune and filter_pruned(keep=0.75) at two budgets or more")
+    errors = [mean_of(board.values(dense, b)) for b in budgets]
+    costs = [mean_of(board.values(dense, b, "flops")) for b in budgets]
+    slope = (errors[-2] - errors[-1]) / math.log2(costs[-1] / costs[-2])
+    if slope >= FLAT:
+        return not_tested(f"compute is not plenty yet: the dense net still gains {100 * slope:.1f} points a doubling")
+    cost = paired(board, board.values(found[0], budgets[-1]), board.values(dense, budgets[-1]))
+    ahead = [b for b in budgets if mean_of(board.values(dense, b)) < mean_of(board.values(found[0], b))]
+    said = (
+        f"the dense net is ahead by {points(cost)} at {budgets[-1]}, and from {ahead[0] if ahead else 'no budget'} on"
+    )
+    cells = [(label, budgets[-1]) for label in (dense, found[0])]
+    if math.isnan(cost.low) or cost.low <= ASYMPTOTIC_COST < cost.high:
+        return Finding("inconclusive", said, cost, cells)
+    return Finding("refuted" if cost.low > ASYMPTOTIC_COST else "supported", said, cost, cells)
+
+
+def _equal_pairs(board: Board, first: list[str], second: list[str]) -> list[tuple[str, str]]:
+    """Pairs whose predictions cost the same, each of ``first`` with the nearest of ``second``."""
+    pairs = []
+    for a in first:
+        fa = forward_flops(board, a)
+        near = [
+            (abs(math.log(forward_flops(board, b) / fa)), b) for b in second if forward_flops(board, b) > 0 and fa > 0
+        ]
+        if near and min(near)[0] <= EQUAL_FLOPS:
+            pairs.append((a, min(near)[1]))
+    return pairs
+
+
+def _lead(board: Board, tasks: list[int] | None = None) -> tuple[Interval, list[tuple[str, str]]] | None:
+    """How far filter pruning is ahead of channel pruning over the pairs of equal FLOPs and all shared budgets."""
+    pairs = _equal_pairs(board, pick(board, "filter_pruned"), pick(board, "channel_pruned"))
+    pairs = [(a, b) for a, b in pairs if shared(board, a, b)]
+    if not pairs:
+        return None
+    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b in pairs], axis=0)
+    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b in pairs], axis=0)
+    cells = [(label, budget) for a, b in pairs for budget in shared(board, a, b) for label in (a, b)]
+    return paired(board, worse, better, tasks=tasks), cells
+
+
+_PAIR = "needs filter_pruned and channel_pruned whose predictions cost the same within 5%, such as flops=0.5 for both"
+
+
+def filter_over_channel(board: Board) -> Finding:
+    """C3. Filter against channel pruning at equal FLOPs, area over all budgets."""
+    lead = _lead(board)
+    if lead is None:
+        return not_tested(_PAIR)
+    return Finding(gain_verdict(lead[0]), f"filter pruning is ahead by {points(lead[0])}", *lead)
+
+
+def lead_near_pretraining(board: Board) -> Finding:
+    """C4. The lead of C3 on object and scene tasks, minus that on text, texture, medical and satellite images."""
+    domains = [str(domain).lower() for domain in board.tasks["domain"]]
+    near = [i for i, domain in enumerate(domains) if domain in NEAR]
+    far = [i for i, domain in enumerate(domains) if domain in FAR]
+    if len(near) < 2 or len(far) < 2:
+        return not_tested(f"needs two tasks of objects or scenes and two of text, texture, medical or satellite: "
+                          f"here {len(near)} and {len(far)}")  # fmt: skip
+    a, b = _lead(board, near), _lead(board, far)
+    if a is None or b is None:
+        return not_tested(_PAIR)
+    # The two sets of tasks are drawn apart: their spreads add.
+    value = a[0].value - b[0].value
+    half = math.hypot((a[0].high - a[0].low) / 2, (b[0].high - b[0].low) / 2)
+    gap = Interval(value, value - half, value + half, a[0].n + b[0].n, len(near) + len(far))
+    said = f"the lead is larger near the pretraining data by {points(gap)}"
+    return Finding(gain_verdict(gap), said, gap, a[1], tasks=[*near, *far])
+
+
+def pruned_over_probe(board: Board) -> Finding:
+    """C5. Some budget at which filter pruning, chosen on other tasks, is ahead of every linear probe."""
+    probes, found = pick(board, "linear_probe", but=("charge",)), pick(board, "filter_pruned")
+    best: tuple[Interval, str] | None = None
+    crossing = None
+    cells = []
+    for budget in shared(board, *probes, *found) if probes and found else []:
+        mine = cross_fitted(board, found, budget)
+        gain = min((paired(board, board.values(p, budget), mine) for p in probes), key=lambda g: g.value)
+        cells += [(label, budget) for label in (*probes, *found)]
+        crossing = crossing or (budget if gain.value > 0 else None)
+        if best is None or gain.low > best[0].low:
+            best = gain, budget
+    if best is None:
+        return not_tested("needs linear_probe and filter_pruned at one budget")
+    said = f"{points(best[0])} at {best[1]}; ahead of the probe from {crossing or 'no budget'} on"
+    return Finding(gain_verdict(best[0]), said, best[0], cells)
+
+
+def _versus(board: Board, family: str, what: str, **control: str) -> Finding:
+    """The plain family against one control option, same keep-ratio, over all shared budgets and keep-ratios."""
+    plain = {_how_much(board, label): label for label in pick(board, family)}
+    others = {_how_much(board, label): label for label in pick(board, family, **control)}
+    pairs = [(plain[k], others[k]) for k in plain if k in others and shared(board, plain[k], others[k])]
+    if not pairs:
+        told = ", ".join(f"{key}={value}" for key, value in control.items())
+        return not_tested(f"needs {family} with {told} at the same keep-ratio as without")
+    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b in pairs], axis=0)
+    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b in pairs], axis=0)
+    gain = paired(board, worse, better)
+    cells = [(label, budget) for a, b in pairs for budget in shared(board, a, b) for label in (a, b)]
+    return Finding(gain_verdict(gain), f"{what} {points(gain)} over all budgets", gain, cells)
+
+
+def _how_much(board: Board, label: str) -> tuple[str, str]:
+    options = board.options.get(label, {})
+    return str(options.get("keep")), str(options.get("flops"))
+
+
+def selection_matters(board: Board) -> Finding:
+    """C6. Magnitude against random filters."""
+    return _versus(board, "filter_pruned", "keeping the largest filters gains", score="random")
+
+
+def weights_matter(board: Board) -> Finding:
+    """C7. Pretrained against random weights of the same pruned architecture."""
+    return _versus(board, "filter_pruned", "pretrained weights gain", init="scratch")
+
+
+def no_win_in_sequence(board: Board) -> Finding:
+    """C8. One net carried along the stream, on object tasks: pruned against dense."""
+    dense, found = pick(board, "finetune", init="previous"), pick(board, "filter_pruned", init="previous")
+    places = [i for i, domain in enumerate(board.tasks["domain"]) if str(domain).lower() in NEAR]
+    budgets = shared(board, dense[0], found[0]) if dense and found else []
+    if not budgets or len(places) < 2:
+        return not_tested("needs finetune and filter_pruned with init=previous, and two tasks of objects or scenes")
+    worse, better = (over_budgets(board, label, budgets) for label in (dense[0], found[0]))
+    gain = paired(board, worse, better, tasks=places)
+    cells = [(label, budget) for budget in budgets for label in (dense[0], found[0])]
+    verdict = gain_verdict(gain)
+    turned = {"supported": "refuted", "refuted": "supported"}.get(verdict, verdict)
+    return Finding(turned, f"pruned is ahead by {points(gain)}", gain, cells, tasks=places)  # type: ignore[arg-type]
+
+
+def best_keep_follows_budget(board: Board) -> Finding:
+    """C9. Rank correlation over budgets of the budget and the keep-ratio with the least error."""
+    keeps = {label: keep_of(board, label) for label in pick(board, "filter_pruned")}
+    keeps = {label: keep for label, keep in keeps.items() if not math.isnan(keep)}
+    if board.reference and keeps:
+        keeps[board.reference] = 1.0
+    budgets = shared(board, *keeps) if keeps else []
+    if len(keeps) < 3 or len(budgets) < 3:
+        return not_tested("needs three keep-ratios (dense is one) at three budgets")
+    labels = list(keeps)
+    resampled = np.stack([[board.draws.means(board.values(x, b)) for x in labels] for b in budgets])
+    ratios = np.asarray(list(keeps.values()))
+    best = ratios[np.argmin([[mean_of(board.values(x, b)) for x in labels] for b in budgets], axis=1)]
+    drawn = ratios[np.argmin(resampled, axis=1)]
+    # Every strategy spends what the budget gives: its place in the order is enough for ranks.
+    value = _correlation(best)
+    spread = np.asarray([_correlation(drawn[:, i]) for i in range(drawn.shape[1])])
+    estimate = percentile(value, spread, board.values(labels[0], budgets[0]))
+    said = f"rank correlation {value:+.2f}; best keep: " + ", ".join(
+        f"{b}: {r:g}" for b, r in zip(budgets, best, strict=True)
+    )
+    cells = [(label, budget) for budget in budgets for label in labels]
+    if estimate.low > 0:
+        return Finding("supported", said, estimate, cells)
+    return Finding("refuted" if estimate.high <= 0 else "inconclusive", said, estimate, cells)
+
+
+def _correlation(best: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
+    # One keep-ratio that is best everywhere follows nothing.
+    return 0.0 if (best == best[0]).all() else float(spearmanr(np.arange(len(best)), best).statistic)
+
+
+def zero_shot(board: Board) -> Finding:
+    """C10. What was spent before the stream is pruning and nothing else."""
+    labels = [label for family in ("filter_pruned", "channel_pruned") for label in pick(board, family)]
+    part = board.rows[board.rows["label"].isin(labels) & (board.rows["index"] == board.tasks["index"].min())]
+    part = part[part["setup_flops"].notna()]
+    if part.empty:
+        return not_tested("needs a finished first task of filter_pruned or channel_pruned")
+    other = (part["setup_flops"] - part.get("flops_prune", 0)).clip(lower=0)
+    cells = sorted({(str(r.label), str(r.budget)) for r in part.itertuples()})
+    estimate = Interval(float(other.max()), math.nan, math.nan, len(part), 1)
+    said = (
+        f"{other.max():.3g} FLOPs before the stream were not pruning, in {len(part)} runs; kept sets are tested in code"
+    )
+    return Finding("supported" if other.max() == 0 else "refuted", said, estimate, cells)
+
+
+def cost_formula(board: Board) -> Finding:
+    """C11. Metered share of the dense FLOPs of a prediction against layer arithmetic, for ResNet-50."""
+    if not str(board.setting["backbone"]).endswith("resnet50") or board.reference is None:
+        return not_tested("needs the backbone torchvision:resnet50 and dense finetune")
+    dense, off, cells = forward_flops(board, board.reference), [], []
+    for family, table in RESNET50.items():
+        for label in pick(board, family):
+            expected, mine = table.get(keep_of(board, label)), forward_flops(board, label)
+            if expected and mine > 0:
+                off.append(abs(mine / dense / expected - 1))
+                cells += [(label, budget) for budget in board.budgets if (label, budget) in board.cells]
+    if not off:
+        return not_tested(f"needs a keep-ratio of {sorted(RESNET50['filter_pruned'])}")
+    estimate = Interval(max(off), math.nan, math.nan, len(off), len(board.tasks))
+    verdict = "supported" if max(off) <= FORMULA else "refuted"
+    return Finding(verdict, f"off by at most {max(off):.1%} over {len(off)} nets", estimate, cells)  # type: ignore[arg-type]
+
+
+def time_saved(board: Board) -> Finding:
+    """C12. Latency of a prediction at keep 0.5 over the dense net's, beside the share of FLOPs."""
+    dense = board.reference
+    found = [label for label in pick(board, "filter_pruned") if keep_of(board, label) == 0.5]
+    budgets = shared(board, dense, found[0]) if dense and found else []
+    if not dense or not budgets:
+        return not_tested("needs dense finetune and filter_pruned(keep=0.5)")
+    mine, full = (
+        np.nanmean([board.values(x, b, "latency_seconds") for b in budgets], axis=0) for x in (found[0], dense)
+    )
+    ratio = board.draws.interval(mine / full)
+    share = forward_flops(board, found[0]) / forward_flops(board, dense)
+    said = f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of the time for {share:.2f} of the FLOPs"
+    cells = [(label, budget) for budget in budgets for label in (dense, found[0])]
+    if ratio.low <= TIME_SAVED < ratio.high or math.isnan(ratio.low):
+        return Finding("inconclusive", said, ratio, cells)
+    return Finding("supported" if ratio.high < TIME_SAVED else "refuted", said, ratio, cells)
+
+
+def _fused_pairs(board: Board) -> list[tuple[str, str, float]]:
+    """(fused, plain, keep) of the same layout and the same share kept."""
+    found = []
+    for layout, family in (("filter", "filter_pruned"), ("channel", "channel_pruned")):
+        plain = {_how_much(board, label): label for label in pick(board, family)}
+        for label in pick(board, "ot_fused", but=("layout",)):
+            if (
+                str(board.options[label].get("layout", "filter")) == layout
+                and (key := _how_much(board, label)) in plain
+            ):
+                found.append((label, plain[key], keep_of(board, label)))
+    return [pair for pair in found if shared(board, *pair[:2])]
+
+
+_FUSED = "needs ot_fused and the pruned strategy of its layout at the same keep-ratio"
+
+
+def fused_without_training(board: Board) -> Finding:
+    """IF1. Error right after preparing, before any training, where runs recorded it."""
+    pairs = [p for p in _fused_pairs(board) if "error_before" in board.rows]
+    gains = [
+        (a, b, budget) for a, b, _ in pairs for budget in shared(board, a, b)[:1]
+        if not np.isnan(board.values(a, budget, "error_before")).all()
+    ]  # fmt: skip
+    if not gains:
+        return not_tested("no run recorded an error before training; 'make bench-fusion' measures this one")
+    worse = np.mean([board.values(b, budget, "error_before") for _, b, budget in gains], axis=0)
+    better = np.mean([board.values(a, budget, "error_before") for a, _, budget in gains], axis=0)
+    gain = paired(board, worse, better)
+    cells = [(x, budget) for a, b, budget in gains for x in (a, b)]
+    return Finding(gain_verdict(gain), f"fusion gains {points(gain)}", gain, cells)
+
+
+def fused_after_finetuning(board: Board) -> Finding:
+    """IF2. Fused against plainly pruned at equal budget, over all shared budgets and keep-ratios."""
+    pairs = _fused_pairs(board)
+    if not pairs:
+        return not_tested(_FUSED)
+    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b, _ in pairs], axis=0)
+    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b, _ in pairs], axis=0)
+    gain = paired(board, worse, better)
+    cells = [(x, budget) for a, b, _ in pairs for budget in shared(board, a, b) for x in (a, b)]
+    return Finding(gain_verdict(gain), f"fusion gains {points(gain)} over all budgets", gain, cells)
+
+
+def fusion_gain_grows(board: Board) -> Finding:
+    """IF3. What fusion gains at the smallest keep-ratio minus what it gains at the largest."""
+    pairs = sorted((p for p in _fused_pairs(board) if not math.isnan(p[2])), key=lambda pair: pair[2])
+    if len({keep for *_, keep in pairs}) < 2:
+        return not_tested("needs ot_fused and its pruned counterpart at two keep-ratios")
+    (a, b, small), (c, d, large) = pairs[0], pairs[-1]
+    budgets = shared(board, a, b, c, d)
+    if not budgets:
+        return not_tested("the two keep-ratios share no budget with every task")
+    tables = [over_budgets(board, x, budgets) for x in (b, a, d, c)]
+    growth = paired(board, tables[0] - tables[1], tables[2] - tables[3])
+    said = f"fusion gains {points(growth)} more at keep {small:g} than at {large:g}"
+    cells = [(x, budget) for budget in budgets for x in (a, b, c, d)]
+    return Finding(gain_verdict(growth), said, growth, cells)

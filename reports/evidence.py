@@ -1,0 +1,133 @@
+"""What on a board speaks to a claim? Strategies picked by option, paired gains, the rule from interval to verdict."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+from harness.written import parse
+from reports.board import Board
+from reports.bootstrap import Draws, Interval, mean_of, percentile
+
+Floats = NDArray[np.float64]
+Verdict = Literal["supported", "refuted", "inconclusive", "not tested"]
+WIDE = 0.01
+"""An interval that holds 0 and reaches further than a point to either side says too little to refute."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a test found.
+
+    Attributes:
+        estimate: in the unit that ``said`` names, mostly points of accuracy over 100. said: the finding in words.
+        cells: the (strategy, budget) it rests on.
+        tasks: places of the tasks it rests on; None for all.
+    """
+
+    verdict: Verdict
+    said: str
+    estimate: Interval | None = None
+    cells: Sequence[tuple[str, str]] = field(default=())
+    tasks: Sequence[int] | None = None
+
+
+def not_tested(why: str) -> Finding:
+    return Finding("not tested", why)
+
+
+def gain_verdict(gain: Interval) -> Verdict:
+    """Of 'better than': above 0 supported, below 0 refuted; holding 0 refuted if narrow, else inconclusive."""
+    if math.isnan(gain.low):
+        return "inconclusive"
+    if gain.low > 0:
+        return "supported"
+    if gain.high < 0:
+        return "refuted"
+    return "inconclusive" if (gain.high - gain.low) / 2 > WIDE else "refuted"
+
+
+def pick(board: Board, family: str, *, but: Any = (), **options: Any) -> list[str]:
+    """Labels of a family whose written options are just ``options``, and any of ``keep``, ``flops`` and ``but``."""
+    free = {"keep", "flops", *but}
+    found = []
+    for label in board.labels:
+        try:
+            written = parse(label.rpartition(" v")[0] if " v" in label else label)
+        except UserError:
+            continue
+        told = {key: value for key, value in written.options.items() if key not in free}
+        if written.name == family and told == options:
+            found.append(label)
+    return sorted(found, key=lambda label: -keep_of(board, label))
+
+
+def keep_of(board: Board, label: str) -> float:
+    """The keep-ratio; where a share of FLOPs was asked for instead, nan."""
+    options = board.options.get(label, {})
+    keep = options.get("keep")
+    if keep is None:
+        return math.nan if options.get("flops") is not None else 0.5
+    return float(keep)
+
+
+def forward_flops(board: Board, label: str) -> float:
+    """FLOPs of one prediction, mean over tasks: what evaluation was metered at, over its images."""
+    part = board.rows[(board.rows["label"] == label) & (board.rows["n"] > 0)]
+    each = (part["flops_evaluate"] / part["n"]).replace([0, math.inf], math.nan).dropna()
+    return float(each.groupby(part["index"]).mean().mean()) if len(each) else math.nan
+
+
+def shared(board: Board, *labels: str) -> list[str]:
+    """Budgets at which all of ``labels`` have every task."""
+    return [b for b in board.budgets if all((x, b) in board.cells and board.complete(x, b) for x in labels)]
+
+
+def over_budgets(board: Board, label: str, budgets: Sequence[str]) -> Floats:
+    """Error (tasks, seeds) averaged over ``budgets``, by trapezoids over the logarithm of the budget."""
+    tables = [board.values(label, budget) for budget in budgets]
+    if len(tables) == 1:
+        return tables[0]
+    costs = [mean_of(board.values(label, budget, "budget_flops")) for budget in budgets]
+    x = np.log(costs) if np.isfinite(costs).all() else np.arange(len(budgets), dtype=float)
+    steps = np.diff(x)
+    weights = np.concatenate([[0], steps]) + np.concatenate([steps, [0]])
+    total: Floats = np.tensordot(weights / weights.sum(), np.stack(tables), axes=1)
+    return total
+
+
+def paired(board: Board, worse: Floats, better: Floats, *, tasks: Sequence[int] | None = None) -> Interval:
+    """Mean of ``worse`` - ``better`` (errors, tasks x seeds) and its interval; over ``tasks`` if given."""
+    if tasks is not None:
+        worse, better = worse[list(tasks)], better[list(tasks)]
+    draws = board.draws if tasks is None else Draws(len(worse), worse.shape[1])
+    a, b = worse.copy(), better.copy()
+    alone = np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1)
+    a[alone], b[alone] = math.nan, math.nan
+    return percentile(mean_of(a) - mean_of(b), draws.means(a) - draws.means(b), a)
+
+
+def cross_fitted(board: Board, labels: Sequence[str], budget: str) -> Floats:
+    """Errors (tasks, seeds) of the best of ``labels``, for each task chosen by its mean error on the *other* tasks.
+
+    Choosing on the task that is then scored would manufacture a gain.
+    """
+    tables = [board.values(label, budget) for label in labels]
+    means = np.stack([np.asarray([row[~np.isnan(row)].mean() for row in table]) for table in tables])
+    chosen = np.empty_like(tables[0])
+    for task in range(len(chosen)):
+        rest = np.delete(means, task, axis=1)
+        best = int(np.argmin(rest.mean(axis=1))) if rest.shape[1] else 0
+        chosen[task] = tables[best][task]
+    return chosen
+
+
+def points(gain: Interval) -> str:
+    """A gain in points of accuracy, with its interval."""
+    if math.isnan(gain.low):
+        return f"{100 * gain.value:+.1f} points"
+    return f"{100 * gain.value:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"

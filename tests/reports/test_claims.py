@@ -1,0 +1,195 @@
+"""Verdicts follow what is planted: an effect is found, its absence refutes, and too little data says inconclusive."""
+
+import math
+import zlib
+
+import numpy as np
+import pytest
+
+from harness.written import parse
+from reports import claim_tests
+from reports.board import boards
+from reports.bootstrap import Interval
+from reports.claims import claims, claims_table, judged
+from reports.evidence import cross_fitted, gain_verdict, pick
+from reports.frame import read
+
+
+def noise(*names, size=0.004):
+    return size * float(np.random.default_rng(zlib.crc32(repr(names).encode())).standard_normal())
+
+
+def board_of(made, folder, strategies, error, *, budgets=("0.1ep", "0.3ep", "1ep"), seeds=3, **more):
+    def planted(strategy, task, budget, seed):
+        written = parse(strategy)
+        return error(written, task, budgets.index(budget)) + noise(strategy, task, budget, seed)
+
+    made(folder, strategies=strategies, budgets=budgets, seeds=seeds, error_of=planted, **more)
+    return boards(read([folder]))[0]
+
+
+def finding(board, name):
+    return judged(next(claim for claim in claims() if claim.id == name), board)
+
+
+def test_every_claim_has_a_test_a_threshold_and_a_source():
+    assert [claim.id for claim in claims()] == [f"C{i}" for i in range(1, 13)] + ["IF1", "IF2", "IF3"]
+    for claim in claims():
+        assert callable(getattr(claim_tests, claim.test))
+        assert claim.refuted_if
+        assert claim.address.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.05, "supported"), (-0.05, -0.01, "refuted"), (-0.004, 0.004, "refuted"), (-0.03, 0.04, "inconclusive"),
+     (math.nan, math.nan, "inconclusive")],
+)  # fmt: skip
+def test_the_rule_from_interval_to_verdict(low, high, verdict):
+    assert gain_verdict(Interval(0.0, low, high, 10, 5)) == verdict
+
+
+def lead(size):
+    """Filter pruning ahead of dense by ``size`` at the lowest budget."""
+
+    def error(written, task, budget):
+        base = 0.6 - 0.03 * task - 0.05 * budget
+        return base - (size if written.name == "filter_pruned" and budget == 0 else 0)
+
+    return error
+
+
+@pytest.mark.parametrize(
+    ("size", "verdict", "said"),
+    [(0.2, "supported", "+40% of the dense accuracy"), (0.05, "refuted", "the direction holds, the size does not"),
+     (0.0, "refuted", "points"), (-0.1, "refuted", "points")],
+)  # fmt: skip
+def test_the_low_compute_gain_is_judged_by_direction_and_by_size(made, tmp_path, size, verdict, said):
+    found = finding(board_of(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], lead(size)), "C1")
+    assert found.verdict == verdict
+    assert said in found.said
+    assert found.estimate.value == pytest.approx(size, abs=0.01)
+    assert {budget for _, budget in found.cells} == {"0.1ep"}
+
+
+def test_a_keep_ratio_is_chosen_on_other_tasks_than_it_is_scored_on(made, tmp_path):
+    def error(written, task, budget):
+        # On each task another keep-ratio is lucky; none is better on the whole.
+        lucky = {0.5: 0, 0.25: 1}.get(written.options.get("keep"), -1) == task % 2
+        return 0.5 - (0.1 if lucky else 0)
+
+    strategies = ["filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
+    board = board_of(made, tmp_path, strategies, error, budgets=("1ep",))
+    chosen = cross_fitted(board, pick(board, "filter_pruned"), "1ep")
+    greedy = np.minimum(*(board.values(label, "1ep") for label in strategies))
+    assert greedy.mean() == pytest.approx(0.4, abs=0.01)
+    assert chosen.mean() >= 0.45
+
+
+@pytest.mark.parametrize(("cost", "verdict"), [(0.005, "supported"), (0.05, "refuted"), (0.02, "inconclusive")])
+def test_the_asymptotic_cost_counts_only_where_the_dense_net_is_flat(made, tmp_path, cost, verdict):
+    def error(written, task, budget):
+        return 0.3 + 0.02 * task + (cost if written.name == "filter_pruned" else 0)
+
+    found = finding(board_of(made, tmp_path, ["finetune", "filter_pruned(keep=0.75)"], error), "C2")
+    assert found.verdict == verdict
+
+
+def test_the_asymptotic_cost_is_not_tested_while_compute_still_helps(made, tmp_path):
+    found = finding(board_of(made, tmp_path, ["finetune", "filter_pruned(keep=0.75)"], lead(0)), "C2")
+    assert found.verdict == "not tested"
+    assert "still gains" in found.said
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(0.03, "supported"), (0.0, "refuted"), (-0.03, "refuted")])
+def test_layouts_are_compared_at_equal_flops(made, tmp_path, gap, verdict):
+    def error(written, task, budget):
+        return 0.4 - 0.05 * budget + (gap if written.name == "channel_pruned" else 0)
+
+    board = board_of(made, tmp_path, ["filter_pruned(flops=0.45)", "channel_pruned(flops=0.45)"], error)
+    found = finding(board, "C3")
+    assert found.verdict == verdict
+    assert found.estimate.value == pytest.approx(gap, abs=0.005)
+
+
+def test_selection_is_measured_against_random_of_the_same_ratio_only(made, tmp_path):
+    def error(written, task, budget):
+        return 0.4 + (0.05 if written.options.get("score") == "random" else 0)
+
+    strategies = [
+        "filter_pruned(keep=0.5)",
+        "filter_pruned(keep=0.5, score=random)",
+        "filter_pruned(keep=0.25, score=random)",
+    ]
+    found = finding(board_of(made, tmp_path, strategies, error), "C6")
+    assert found.verdict == "supported"
+    assert {label for label, _ in found.cells} == set(strategies[:2])
+
+
+def test_the_best_keep_ratio_that_falls_with_the_budget_is_seen(made, tmp_path):
+    best = {0: 0.25, 1: 0.5, 2: 1.0}
+
+    def error(written, task, budget):
+        keep = written.options.get("keep", 1.0)
+        return 0.3 + 0.2 * abs(math.log(keep / best[budget]))
+
+    strategies = ["finetune", "filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
+    found = finding(board_of(made, tmp_path, strategies, error), "C9")
+    assert found.verdict == "supported"
+    assert found.estimate.value == pytest.approx(1)
+    flat = finding(
+        board_of(made, tmp_path / "b", strategies, lambda written, *_: written.options.get("keep", 1.0)), "C9"
+    )
+    assert flat.verdict == "refuted"
+
+
+def test_time_saved_is_the_measured_latency_not_the_flops(results):
+    found = finding(boards(read([results]))[0], "C12")
+    assert found.estimate.value == pytest.approx(0.4 + 0.6 * 0.45)
+    assert found.verdict == "supported"
+    assert "of the FLOPs" in found.said
+
+
+def test_fusion_after_finetuning_is_paired_with_pruning_of_the_same_shape(made, tmp_path):
+    def error(written, task, budget):
+        return 0.4 + 0.1 * task % 0.3 - (0.02 if written.name == "ot_fused" else 0)
+
+    strategies = ["filter_pruned(keep=0.5)", "ot_fused(keep=0.5)", "ot_fused(keep=0.25)"]
+    found = finding(board_of(made, tmp_path, strategies, error), "IF2")
+    assert found.verdict == "supported"
+    assert found.estimate.value == pytest.approx(0.02, abs=0.003)
+    assert {label for label, _ in found.cells} == set(strategies[:2])
+
+
+@pytest.mark.parametrize(("growth", "verdict"), [(0.03, "supported"), (-0.03, "refuted")])
+def test_what_fusion_gains_is_compared_between_ratios(made, tmp_path, growth, verdict):
+    def error(written, task, budget):
+        gain = 0.02 + (growth if written.options["keep"] == 0.25 else 0)
+        return 0.4 - (gain if written.name == "ot_fused" else 0)
+
+    strategies = [f"{name}(keep={keep})" for name in ("filter_pruned", "ot_fused") for keep in (0.5, 0.25)]
+    found = finding(board_of(made, tmp_path, strategies, error), "IF3")
+    assert found.verdict == verdict
+    assert found.estimate.value == pytest.approx(growth, abs=0.005)
+
+
+def test_a_claim_without_its_runs_is_not_tested_and_says_what_it_needs(one, tmp_path):
+    one(tmp_path, "finetune", "1ep", 0)
+    frame = claims_table(boards(read([tmp_path]))[0]).frame
+    assert set(frame["verdict"]) == {"not tested"}
+    assert frame["said"].str.contains("needs|no run").all()
+
+
+def test_one_seed_of_one_task_never_gives_a_verdict_of_a_gain(one, tmp_path):
+    for strategy in ("filter_pruned(keep=0.5)", "filter_pruned(keep=0.5, score=random)"):
+        one(tmp_path, strategy, "1ep", 0, tasks=[{"name": "only", "year": 2000, "domain": "x", "kind": "binary",
+            "num_classes": 2, "provenance": "real", "phase": "development",
+            "sizes": {"train": 9, "dev": 1, "dev_test": 5, "test": 1}}])  # fmt: skip
+    assert finding(boards(read([tmp_path]))[0], "C6").verdict == "inconclusive"
+
+
+def test_a_verdict_names_its_runs_and_whether_tasks_are_real(results):
+    row = claims_table(boards(read([results]))[0]).frame.set_index("id").loc["IF2"]
+    assert row["runs"] == 2 * 3 * 2
+    assert len(row["folders"].split("; ")) == row["runs"]
+    assert row["tasks"] == "7 real, 1 emulated"
