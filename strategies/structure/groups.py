@@ -31,12 +31,16 @@ class Member:
             ``unitwise`` treats each by itself (depthwise convolution, norm, PReLU, layer scale).
         dim: dimension of the weight along which the units lie.
         index: int64 (width, k): the k positions of each unit along that dimension. k > 1 behind a flatten.
+        filter_groups: groups of a grouped convolution that consumes; 1 for all others.
+        gate: what the producer makes goes through a sigmoid and multiplies the units (squeeze and excitation).
     """
 
     module: str
     role: Role
     dim: int
     index: Tensor
+    filter_groups: int = 1
+    gate: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +138,11 @@ def _group(graph: Any, net: nn.Module, raw: Any) -> Group | None:
             dim = node.pruning_dim if node.pruning_dim >= 0 else node.module.ndim - 1
         if role != "unitwise" and getattr(node.module, "groups", 1) > 1:
             blocks = math.lcm(blocks, node.module.groups)
-        members[name, role] = Member(name, role, dim, index)
+        filter_groups = node.module.groups if role == "consumer" and hasattr(node.module, "groups") else 1
+        gate = role == "producer" and any(
+            "igmoid" in str(getattr(after.module, "_grad_fn", "")) for after in node.outputs
+        )
+        members[name, role] = Member(name, role, dim, index, filter_groups, gate)
     order = {name: position for position, (name, _) in enumerate(net.named_modules())}
     ordered = sorted(members.values(), key=lambda member: order.get(member.module, -1))
     producers = [member for member in ordered if member.role == "producer"]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from strategies.structure.groups import Group, Member
+from strategies.structure.units import layer, weight_of
 
 Kept = Mapping[str, Tensor]
 """Sorted indices of the units that stay, by the name of their group. A group that is not named stays whole."""
@@ -37,17 +38,7 @@ def length(net: nn.Module, member: Member) -> int:
     module = layer(net, member.module)
     if isinstance(module, nn.modules.conv._ConvNd) and member.role == "consumer":
         return module.in_channels  # A grouped convolution holds only the inputs of one of its groups.
-    weight = module if isinstance(module, nn.Parameter) else module.weight
-    assert isinstance(weight, Tensor)
-    return weight.shape[member.dim]
-
-
-def layer(net: nn.Module, name: str) -> nn.Module | nn.Parameter:
-    """The module or parameter called ``name``."""
-    parent, _, leaf = name.rpartition(".")
-    found = getattr(net.get_submodule(parent), leaf)
-    assert isinstance(found, (nn.Module, nn.Parameter))
-    return found
+    return weight_of(net, member.module).shape[member.dim]
 
 
 def _select(net: nn.Module, name: str, dim: int, index: Tensor, member: Member) -> None:

@@ -9,30 +9,20 @@ from torch import Tensor, nn
 from harness.errors import UserError
 from harness.seeding import numpy_generator
 from strategies.structure.groups import Group, Member
-from strategies.structure.removal import Kept, layer
+from strategies.structure.removal import Kept
+from strategies.structure.units import layer, rows, weight_of
 
 Score = Literal["l1", "l2", "random", "largest", "bn", "gm"]
-
-
-def rows(net: nn.Module, member: Member) -> Tensor:
-    """float64 (width, d): the weights of each unit in ``member``, all its positions side by side."""
-    module = layer(net, member.module)
-    weight: Tensor = module if isinstance(module, nn.Parameter) else module.weight  # type: ignore[assignment]
-    weight = weight.detach().to("cpu", torch.float64)
-    groups = getattr(module, "groups", 1)
-    if member.role == "consumer" and groups > 1:
-        # (out, in / groups, ...) to (in, out / groups, ...): the inputs of all groups of filters under each other.
-        parts = weight.view(groups, -1, *weight.shape[1:]).transpose(1, 2)
-        weight, dim = parts.flatten(0, 1), 0
-    else:
-        dim = member.dim
-    return weight.movedim(dim, 0)[member.index].reshape(len(member.index), -1)
 
 
 def filters(net: nn.Module, group: Group) -> list[Tensor]:
     """The filters of a group: rows of its producers, and of its depthwise convolutions."""
     convolutions = [m for m in group.of("unitwise") if isinstance(layer(net, m.module), nn.modules.conv._ConvNd)]
-    return [rows(net, member) for member in (*group.of("producer"), *convolutions)]
+    return [_double_rows(net, member) for member in (*group.of("producer"), *convolutions)]
+
+
+def _double_rows(net: nn.Module, member: Member) -> Tensor:
+    return rows(weight_of(net, member.module), member).to("cpu", torch.float64)
 
 
 def unit_scores(net: nn.Module, group: Group, score: Score, *, seed: int = 0) -> Tensor:
@@ -57,7 +47,9 @@ def unit_scores(net: nn.Module, group: Group, score: Score, *, seed: int = 0) ->
         case "random":
             return torch.from_numpy(numpy_generator(seed, "random score", group.name).random(group.width))
         case "bn":
-            norms = [rows(net, m).abs().sum(dim=1) for m in group.of("unitwise") if _is_norm(layer(net, m.module))]
+            norms = [
+                _double_rows(net, m).abs().sum(dim=1) for m in group.of("unitwise") if _is_norm(layer(net, m.module))
+            ]
             if not norms:
                 raise UserError(f"score=bn: width {group.name!r} has no batch norm; choose l1, l2, gm or random")
             return torch.stack(norms).sum(dim=0)
