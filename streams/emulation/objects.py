@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.emulation.builds import BUILDS
 from streams.emulation.canvas import blurred, coarse, finish, noise
 from streams.emulation.draws import Draws, genes
+from streams.emulation.fine_grained import COUNT, coat, palette
 from streams.emulation.grounds import Ground, ground
-from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, taken
+from streams.emulation.labels import label_rows
+from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, taken, template_parts
 from streams.prepared import Array
 
 PARTS = 6
@@ -26,6 +29,9 @@ class Objects:
         models: distinct things a class has (0: each image its own), of which the share ``model_range`` is shown.
         styles: photo, cartoon, sketch, silhouette, art or clipart, drawn for each image.
         stock: class i is thing ``stock + i`` of the world.
+        build: a build of :mod:`.builds` instead of parts put together at random.
+        absent: class 0 shows the ground alone.
+        species: labels are attributes of this many species of ``build``, of which the share ``species_range`` is shown.
     """
 
     world: str
@@ -45,14 +51,37 @@ class Objects:
     grain: float = 0.08
     resolution: int = 64
     stock: int = 0
+    build: str = ""
+    absent: bool = False
+    species: int = 0
+    species_range: tuple[float, float] = (0.0, 1.0)
+
+    def rows(self, n: int, draws: Draws) -> Array:
+        """Labels (n, classes) of 0 and 1 for tasks with several labels."""
+        if not self.species:
+            return label_rows(n, self.classes, draws, extra=0.25)
+        low, high = (round(share * self.species) for share in self.species_range)
+        return self._attributes()[low + np.arange(n) % (high - low)]
+
+    def _attributes(self) -> Array:
+        """What each species has, (species, classes): gene k is above one half, for the genes of color and form."""
+        found = genes(self.world, self.species, COUNT)[:, : self.classes] > np.float32(0.5)
+        return found.astype(np.uint8)
 
     def render(self, labels: Array, draws: Draws) -> Array:
         """uint8 (n, 64, 64, 1 or 3) for class indices (n,) or rows of labels (n, classes)."""
         n = len(labels)
-        if labels.ndim == 2:
+        if self.species:
+            known = {row.tobytes(): k for k, row in enumerate(self._attributes())}
+            labels = np.array([known[row.tobytes()] for row in labels])
+        elif labels.ndim == 2:
             return self._several(labels, draws)
         images = ground(self.ground, n, draws)
-        self._paint(images, labels, draws, scale=draws.uniform(*self.scale, n), spots=draws.bell(self.place, (n, 2)))
+        there = np.flatnonzero(labels > 0) if self.absent else np.arange(n)
+        part = images[there]
+        scale, spots = draws.uniform(*self.scale, len(there)), draws.bell(self.place, (len(there), 2))
+        self._paint(part, labels[there], draws, scale=scale, spots=spots)
+        images[there] = part
         return self._finished(images, draws)
 
     def _several(self, rows: Array, draws: Draws) -> Array:
@@ -106,6 +135,11 @@ class Objects:
 
     def _things(self, labels: Array, draws: Draws) -> Parts:
         n = len(labels)
+        if self.build:
+            g = genes(self.world, self.species or self.classes, COUNT)[labels] + draws.bell(2 * self.spread, (n, COUNT))
+            colors = coat(g) if self.build == "beast" else palette(g)
+            parts = template_parts(BUILDS[self.build], colors, g[:, 30:], 0.6)
+            return posed(parts, draws.uniform(*self.yaw, n))
         g = genes(self.world, self.stock + self.classes, 16 * PARTS)[self.stock + labels]
         if self.models:
             low, high = (round(share * self.models) for share in self.model_range)

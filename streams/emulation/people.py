@@ -7,6 +7,7 @@ import numpy as np
 from streams.emulation.canvas import capsule, cosine, ellipse, finish, hsv, paint, sine
 from streams.emulation.draws import Draws, genes
 from streams.emulation.grounds import Ground, ground
+from streams.emulation.labels import label_rows
 from streams.emulation.parts import paint_parts, random_parts, taken
 from streams.prepared import Array
 
@@ -33,6 +34,10 @@ class People:
     spread: float = 0.12
     ground: Ground = "clutter"
     grain: float = 0.08
+
+    def rows(self, n: int, draws: Draws) -> Array:
+        """Labels (n, classes) of 0 and 1 for tasks with several labels."""
+        return label_rows(n, self.classes, draws, extra=0.1)
 
     def render(self, labels: Array, draws: Draws) -> Array:
         """uint8 (n, 64, 64, 3) for class indices (n,) or rows of labels (n, classes)."""

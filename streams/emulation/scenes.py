@@ -22,6 +22,7 @@ from streams.emulation.canvas import (
     wave,
 )
 from streams.emulation.draws import Draws, genes
+from streams.emulation.labels import label_rows
 from streams.emulation.objects import Objects
 from streams.prepared import Array
 
@@ -42,6 +43,10 @@ class Scenes:
     indoor: float = 0.4
     grey: bool = False
     grain: float = 0.08
+
+    def rows(self, n: int, draws: Draws) -> Array:
+        """Labels (n, classes) of 0 and 1 for tasks with several labels."""
+        return label_rows(n, self.classes, draws, extra=0.4)
 
     def render(self, labels: Array, draws: Draws) -> Array:
         """uint8 (n, 64, 64, 1 or 3) for class indices (n,) or rows of labels (n, classes)."""
@@ -108,7 +113,7 @@ def _outdoors(g: Array, draws: Draws) -> Array:
         np.float32(0.1) + np.float32(0.6) * g[:, 12],
         np.float32(0.25) + np.float32(0.6) * g[:, 13],
     )
-    waves = wave(np.float32(1.5) / depth + noise(draws, n, 8) * np.float32(2)) * at(
+    waves = wave(np.float32(1) / np.maximum(depth, np.float32(0.12)) + noise(draws, n, 8) * np.float32(2)) * at(
         np.maximum(g[:, 14] - np.float32(0.5), 0)
     )
     rows = wave(X / depth * at(np.float32(0.5) + g[:, 15])) * at(np.maximum(g[:, 16] - np.float32(0.6), 0))
@@ -211,10 +216,4 @@ class Paintings:
         across, down = noise(draws, n, 10, 36), noise(draws, n, 36, 10)
         strokes = np.where((style[:, 7] > 0.5)[:, None, None], across, down) - np.float32(0.5)
         images = images + (strokes * at(np.float32(0.9) * style[:, 8] * style[:, 8]))[:, None]
-        cracks = soft(
-            np.abs(fractal(draws, n, 6, 3) - np.float32(0.5)) * -1
-            + at(np.float32(0.04) * np.maximum(style[:, 9] - 0.6, 0)),
-            40.0,
-        )
-        paint(images, cracks, np.full((n, 3), 0.1, np.float32))
         return finish(images, draws, grain=0.05)

@@ -1,0 +1,95 @@
+"""Which tasks are in NEVIS'22, and in which variants? The table of facts, and the orders made from it.
+
+The facts of ``tasks.csv`` were read from github.com/google-deepmind/dm_nevis at commit 37ccf1e (2022-12-13), its last;
+``domain`` is our own judgement, columns that end in ``_basis`` say where a number comes from.
+"""
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal, get_args
+
+from harness.task import Kind, Phase
+
+HELD_OUT_FROM = 2020
+"""First year of the held-out tasks, which are scored once, at the end."""
+
+Variant = Literal[
+    *("full", "short", "tiny", "debug", "imagenet_only", "major_domain", "large_dataset"),
+    *("without_first_30", "without_last_30", "without_imagenet"),
+]
+VARIANTS: tuple[str, ...] = get_args(Variant)
+
+_KINDS = {"multi-class": Kind.MULTICLASS, "binary": Kind.BINARY, "multi-label": Kind.MULTILABEL}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One task of one variant: a row of the table, its year there, and which occurrence of its data set it is."""
+
+    row: Mapping[str, str]
+    year: int
+    occurrence: int
+
+    @property
+    def dataset(self) -> str:
+        return self.row["dataset_id"]
+
+    @property
+    def name(self) -> str:
+        """Unique in its stream: the data set's id, with ``-2`` where it comes again."""
+        return self.dataset.replace("/", "-") + (f"-{self.occurrence}" if self.occurrence > 1 else "")
+
+    @property
+    def kind(self) -> Kind:
+        return _KINDS[self.row["task_kind"]]
+
+    @property
+    def phase(self) -> Phase:
+        return Phase.HELD_OUT if self.year >= HELD_OUT_FROM else Phase.DEVELOPMENT
+
+
+@cache
+def rows() -> tuple[Mapping[str, str], ...]:
+    """The 106 rows of the full stream, in order."""
+    text = (files(__package__) / "tasks.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
+
+
+def entries(variant: str) -> list[Entry]:
+    """The tasks of ``variant``, in order."""
+    if variant in ("short", "tiny", "debug"):
+        return _counted(_listed(variant))
+    chosen: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
+        "full": lambda row: True,
+        "imagenet_only": lambda row: row["dataset_id"] == "imagenet2012" and row["occurrence"].startswith("1"),
+        "major_domain": lambda row: row["in_major_domain_only"] == "1",
+        "large_dataset": lambda row: row["in_large_dataset_only"] == "1",
+        "without_first_30": lambda row: row["ablation_first30_removed"] != "1",
+        "without_last_30": lambda row: row["ablation_last30_removed"] != "1",
+        "without_imagenet": lambda row: row["dataset_id"] != "imagenet2012" or int(row["year"]) >= HELD_OUT_FROM,
+    }
+    return _counted([(row, int(row["year"])) for row in rows() if chosen[variant](row)])
+
+
+def _listed(variant: str) -> list[tuple[Mapping[str, str], int]]:
+    """Variants with an order and years of their own, which each data set's first row lists."""
+    placed = {}
+    for row in rows():
+        if row["occurrence"].startswith("1") and row[f"{variant}_positions"]:
+            for position, year in zip(
+                row[f"{variant}_positions"].split(";"), row[f"{variant}_years"].split(";"), strict=True
+            ):
+                placed[int(position)] = (row, int(year))
+    return [placed[position] for position in sorted(placed)]
+
+
+def _counted(chosen: list[tuple[Mapping[str, str], int]]) -> list[Entry]:
+    met: dict[str, int] = {}
+    found = []
+    for row, year in chosen:
+        met[row["dataset_id"]] = met.get(row["dataset_id"], 0) + 1
+        found.append(Entry(row, year, met[row["dataset_id"]]))
+    return found
