@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,8 +65,10 @@ def run_all(specs: Sequence[RunSpec], out: Path, *, jobs: int, watch: Watch, dev
     """
     _one_thread_a_process()
     context = multiprocessing.get_context("forkserver")
-    # Torch is imported once, in the process that the workers are forked from.
-    context.set_forkserver_preload(["harness.worker"])
+    # What this process had to import to plan the runs, their processes need too: it is imported once, in the process
+    # that they are forked from.
+    packages = sorted(name for name in sys.modules if name.isidentifier() and not name.startswith("_"))
+    context.set_forkserver_preload(["harness.worker", *packages])
     waiting, active, outcomes = deque(specs), list[_Worker](), list[Outcome]()
 
     def end(worker: _Worker) -> None:

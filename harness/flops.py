@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from harness.backbone import Classifier
+
 aten = torch.ops.aten
 
 
@@ -91,17 +93,36 @@ def counter() -> FlopCounterMode:
 
 def flops_forward(net: nn.Module, *shape: int) -> int:
     """FLOPs of one forward pass on inputs of ``shape``, batch included, found on ``meta`` without arithmetic."""
-    probe = copy.deepcopy(net).to("meta")
-    with torch.no_grad(), counter() as count:
-        probe(torch.zeros(shape, device="meta"))
-    return int(count.get_total_flops())
+    return _counted(net, shape, backward=False)
 
 
 def flops_train(net: nn.Module, *shape: int) -> int:
     """FLOPs of one forward and backward pass on inputs of ``shape``, for the parameters that require a gradient."""
-    probe = copy.deepcopy(net).to("meta")
-    with torch.enable_grad(), counter() as count:
-        out: Tensor = probe(torch.zeros(shape, device="meta"))
-        if out.requires_grad:
-            out.sum().backward()  # type: ignore[no-untyped-call]
-    return int(count.get_total_flops())
+    return _counted(net, shape, backward=True)
+
+
+_known: dict[Any, int] = {}
+"""What nets of one structure cost: a body is adapted once and trained on many tasks."""
+
+
+def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
+    if isinstance(net, Classifier) and isinstance(net.head, nn.Linear):
+        # Heads differ from task to task and their cost is known, so that a body is counted only once.
+        width, classes = net.head.in_features, net.head.out_features
+        asked = [net.head.weight.requires_grad, any(p.requires_grad for p in net.body.parameters())]
+        passes = 1 + (sum(asked) if backward else 0)
+        return _counted(net.body, shape, backward=backward) + 2 * shape[0] * width * classes * passes
+    key = (
+        backward,
+        shape,
+        tuple((type(module).__qualname__, module.extra_repr()) for module in net.modules()),
+        tuple((name, tuple(p.shape), p.requires_grad) for name, p in net.named_parameters()),
+    )
+    if key not in _known:
+        probe = copy.deepcopy(net).to("meta")
+        with torch.set_grad_enabled(backward), counter() as count:
+            out: Tensor = probe(torch.zeros(shape, device="meta"))
+            if out.requires_grad:
+                out.sum().backward()  # type: ignore[no-untyped-call]
+        _known[key] = int(count.get_total_flops())
+    return _known[key]

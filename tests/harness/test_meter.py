@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from tiny import Net, bars, net
+from torch import nn
 
 from harness.backbone import Classifier, zero_head
 from harness.context import Context
@@ -47,14 +48,22 @@ def test_a_whole_fit_is_charged_what_an_independent_counter_sees() -> None:
     meter = ComputeMeter(flops=4e6)
     ctx = context(meter)
     classifier = ctx.classifier(task)
-    with counter() as independent:
-        # The meter pauses its own counting in repeated steps; the outer counter sees every one of them.
-        with meter:
-            fit(classifier, task.load(Split.TRAIN), ctx, name="t", recipe=Recipe(batch_size=8))
-        priced_on_meta = flops_train(classifier, 2, 3, 16, 16)
-    counted = independent.get_total_flops() - 2 * priced_on_meta
+    # Known beforehand, so that the counter below sees nothing but the steps.
+    flops_train(classifier, 2, 3, 16, 16)
+    # The meter pauses its own counting in repeated steps; the outer counter sees every one of them.
+    with counter() as independent, meter:
+        fit(classifier, task.load(Split.TRAIN), ctx, name="t", recipe=Recipe(batch_size=8))
     assert meter.steps > 5
-    assert math.isclose(meter.spent_flops, counted, rel_tol=1e-9)
+    assert math.isclose(meter.spent_flops, independent.get_total_flops(), rel_tol=1e-9)
+
+
+def test_a_body_is_counted_once_and_its_heads_by_arithmetic() -> None:
+    for classes, frozen in ((2, False), (7, False), (7, True)):
+        whole = Classifier(Net(), zero_head(32, classes))
+        whole.body.requires_grad_(not frozen)
+        plain = nn.Sequential(whole.body, whole.head)
+        assert flops_train(whole, 2, 3, 16, 16) == flops_train(plain, 2, 3, 16, 16)
+        assert flops_forward(whole, 2, 3, 16, 16) == flops_forward(plain, 2, 3, 16, 16)
 
 
 def test_the_last_batch_shrinks_to_what_is_left() -> None:
