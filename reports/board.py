@@ -67,7 +67,28 @@ class Board:
         return [(label, budget) for label in self.labels for budget in self.budgets if (label, budget) in self._place]
 
     def values(self, label: str, budget: str, column: str = "error") -> Floats:
-        """(tasks, seeds) of a column of ``rows``; nan where there is none."""
+        """(tasks, seeds) of a column of ``rows``; nan where there is none. The caller's own copy."""
+        key = (label, budget, column)
+        if key not in self._tables:
+            self._tables[key] = self._table(*key)
+        return self._tables[key].copy()
+
+    def means(self, label: str, budget: str, column: str = "error") -> Floats:
+        """Resampled means over tasks and seeds, (resamples,); drawn once."""
+        key = (label, budget, column)
+        if key not in self._means:
+            self._means[key] = self.draws.means(self.values(*key))
+        return self._means[key]
+
+    @cached_property
+    def _tables(self) -> dict[tuple[str, str, str], Floats]:
+        return {}
+
+    @cached_property
+    def _means(self) -> dict[tuple[str, str, str], Floats]:
+        return {}
+
+    def _table(self, label: str, budget: str, column: str) -> Floats:
         table = np.full((len(self.tasks), max(1, len(self.seeds))), math.nan)
         places = self._place.get((label, budget))
         if places is not None:
@@ -83,7 +104,8 @@ class Board:
 
     def interval(self, label: str, budget: str, column: str = "error") -> Interval:
         """Mean over tasks, and its bootstrap interval over tasks and seeds."""
-        return self.draws.interval(self.values(label, budget, column))
+        values = self.values(label, budget, column)
+        return percentile(mean_of(values), self.means(label, budget, column), values)
 
     def difference(self, first: tuple[str, str], second: tuple[str, str], column: str = "error") -> Interval:
         """Paired: mean of ``first`` minus mean of ``second`` over the tasks that both have."""

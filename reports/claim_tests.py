@@ -212,7 +212,7 @@ def best_keep_follows_budget(board: Board) -> Finding:
     if len(keeps) < 3 or len(budgets) < 3:
         return not_tested("needs three keep-ratios (dense is one) at three budgets")
     labels = list(keeps)
-    resampled = np.stack([[board.draws.means(board.values(x, b)) for x in labels] for b in budgets])
+    resampled = np.stack([[board.means(x, b) for x in labels] for b in budgets])
     ratios = np.asarray(list(keeps.values()))
     best = ratios[np.argmin([[mean_of(board.values(x, b)) for x in labels] for b in budgets], axis=1)]
     drawn = ratios[np.argmin(resampled, axis=1)]

@@ -72,8 +72,8 @@ def claims_table(board: Board) -> Table:
         "claims",
         "Claims",
         "Statements that could be wrong, fixed with their thresholds before anything was run. Gains are paired over "
-        "tasks and seeds, with 95% bootstrap intervals. An interval that holds 0 refutes a gain if it is narrower than a "
-        "point to either side, and is inconclusive if it is wider.",
+        "tasks and seeds, with 95% bootstrap intervals. An interval that holds 0 refutes a gain if it is narrower than "
+        "a point to either side, and is inconclusive if it is wider.",
         pd.DataFrame(rows),
         (
             Column("id", "Claim"),

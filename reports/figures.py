@@ -1,6 +1,5 @@
 """What do the pictures show? matplotlib figures from the tables, drawn once for papers and for the page."""
 
-import io
 import math
 import re
 import warnings
@@ -14,6 +13,8 @@ from reports.style import COLORS, FRONT, RC, looks, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from reports.optimal import Scaling
 
 WIDE, NARROW = 7.4, 3.5
 """Inches: text width, and one column of a two-column paper."""
@@ -52,6 +53,60 @@ def main_picture(table: pd.DataFrame, *, width: float = WIDE) -> "Figure":
             columnspacing=1.2, labelspacing=0.35,
         )  # fmt: skip
     return figure
+
+
+def optimal_picture(chances: pd.DataFrame, law: "Scaling | None", *, width: float = WIDE) -> "Figure":
+    """Left: the chance that each strategy is the best at a budget. Right: error over compute for nets of several sizes.
+
+    Args:
+        chances: from :func:`reports.optimal.chance_table`. Strategies that never reach 2% are left out.
+        law: from :func:`reports.optimal.scaling`; without it there is no right picture.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    narrow = width < 5
+    look = looks(chances["strategy"].unique())
+    likely = chances.groupby("strategy")["chance"].max()
+    shown = [label for label in dict.fromkeys(chances["strategy"]) if likely[label] >= 0.02]
+    with mpl.rc_context(RC):
+        count = 2 if law else 1
+        figure = Figure(
+            figsize=(width if law or narrow else width * 0.6, 2.9 * (count if narrow else 1)), layout="constrained"
+        )
+        axes: Any = np.atleast_1d(figure.subplots(nrows=count) if narrow else figure.subplots(ncols=count))
+        for label in shown:
+            part, mine = chances[chances["strategy"] == label].sort_values("flops"), look[label]
+            axes[0].plot(part["flops"], part["chance"], color=mine.light, marker=mine.marker, markersize=4.5, lw=1.3,
+                         dashes=mine.dash or (None, None), label=shortened(label, 34))  # fmt: skip
+        axes[0].set(xscale="log", ylim=(-0.03, 1.03), xlabel="charged FLOPs a task", ylabel="chance of being best")
+        if shown:
+            _log_ticks(axes[0])
+            axes[0].legend(loc="best", handlelength=2.6, fontsize=6.5)
+        if law:
+            _law(axes[1], law, look)
+    return figure
+
+
+def _law(ax: Any, found: "Scaling", look: Any) -> None:
+    points = found.points
+    ax.set_xscale("log")
+    for label in dict.fromkeys(points["strategy"]):
+        part = points[points["strategy"] == label].sort_values("flops")
+        mine = look.get(label) or looks([label])[label]
+        ax.plot(part["flops"], part["error"], ls="none", marker=mine.marker, color=mine.light, markersize=4.5)
+        cost = np.geomspace(part["flops"].min(), part["flops"].max(), 40)
+        # Examples grow in proportion to compute for one net.
+        share = cost * float((part["share"] / part["flops"]).median())
+        size = np.full(len(cost), float(part["size"].iloc[0]))
+        errors = found.law.at(size, share)
+        ax.plot(
+            cost, errors[:, 0], color=mine.light, lw=1.1, dashes=mine.dash or (None, None), label=shortened(label, 30)
+        )
+        ax.fill_between(cost, *np.quantile(errors[:, 1:], [0.025, 0.975], axis=1), color=mine.light, alpha=0.12, lw=0)
+    ax.set(xlabel="charged FLOPs a task", ylabel="mean error, and the fitted law")
+    _log_ticks(ax)
+    ax.legend(loc="best", handlelength=2.6, fontsize=6.5)
 
 
 def _curves(ax: Any, table: pd.DataFrame, *, cost: str, front: str) -> None:
@@ -114,8 +169,8 @@ def _epochs_above(ax: Any, table: pd.DataFrame) -> None:
     above.spines["top"].set_visible(False)
 
 
-def save(figure: "Figure", folder: Path, name: str) -> None:
-    """``name``.svg, .png and .pdf below ``folder``; equal numbers give equal files."""
+def save(figure: "Figure", folder: Path, name: str) -> str:
+    """Write ``name``.svg, .png and .pdf below ``folder``; equal numbers give equal files. Returns the SVG's text."""
     import matplotlib as mpl
 
     with mpl.rc_context(RC | {"svg.hashsalt": name}), warnings.catch_warnings():
@@ -124,17 +179,11 @@ def save(figure: "Figure", folder: Path, name: str) -> None:
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, facecolor="white")
         figure.savefig(folder / f"{name}.png", facecolor="white")
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    return (folder / f"{name}.svg").read_text(encoding="utf-8")
 
 
-def inline(figure: "Figure", name: str, description: str) -> str:
-    """The figure as an ``<svg>`` for the page: it scales, takes its colors, and tells screen readers what it is."""
-    import matplotlib as mpl
-
-    stream = io.StringIO()
-    with mpl.rc_context(RC | {"svg.hashsalt": name}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    svg = stream.getvalue()
+def inline(svg: str, name: str, description: str) -> str:
+    """A saved figure as an ``<svg>`` for the page: it scales, takes its colors, and tells screen readers what it is."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", svg)
     svg = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", svg)
@@ -143,10 +192,10 @@ def inline(figure: "Figure", name: str, description: str) -> str:
         svg = svg.replace(light, f"var(--c{number})")
     for gray, name_ in (("#333333", "ink-2"), ("#555555", "ink-2"), ("#dddddd", "grid"), (FRONT[0], "front")):
         svg = svg.replace(gray, f"var(--{name_})")
-    # Prefix ids: several figures share a page.
-    svg = re.sub(r'(?<=id=")[^"]+', lambda m: f"{name}-{m.group()}", svg)
-    svg = re.sub(r'(?<=href="#)[^"]+', lambda m: f"{name}-{m.group()}", svg)
-    return re.sub(r"(?<=url\(#)[^)]+", lambda m: f"{name}-{m.group()}", svg)
+    svg = svg.replace("fill: #ffffff", "fill: none")
+    # Several figures share a page: each has ids of its own. Inside tags only, for a name may look like one.
+    marks = re.compile(r'(?<= id=")(?=[^"])|(?<=href="#)|(?<=url\(#)')
+    return re.sub(r"<[^>]+>", lambda tag: marks.sub(f"{name}-", tag.group()), svg)
 
 
 def _attribute(text: str) -> str:

@@ -141,11 +141,13 @@ def _tasks(run: RunFile, records: list[Record]) -> tuple[list[dict[str, Any]], l
 
 
 def _own(task: TaskFacts, evals: list[Record]) -> dict[str, Any]:
-    """Error (for multilabel tasks 1 - mean average precision), cross-entropy and n of the task's own evaluation."""
-    mine = {e.get("metric"): e for e in evals if e.get("task") == task.name}
-    own: dict[str, Any] = {"error": math.nan, "cross_entropy": math.nan, "n": 0}
-    if (record := mine.get("cross_entropy")) and record.get("value") is not None:
-        own["cross_entropy"] = float(record["value"])
+    """Error (for multilabel tasks 1 - mean average precision), n, and all other metrics of the task's own test."""
+    mine = {str(e.get("metric")): e for e in evals if e.get("task") == task.name}
+    own: dict[str, Any] = {
+        metric: float(record["value"]) for metric, record in mine.items()
+        if metric not in ("error", "n", "mean_average_precision") and record.get("value") is not None
+    }  # fmt: skip
+    own |= {"error": math.nan, "n": 0}
     metric = "mean_average_precision" if task.kind == "multilabel" else "error"
     if (record := mine.get(metric)) and record.get("value") is not None:
         value = float(record["value"])

@@ -15,6 +15,7 @@ def matrix_table(board: Board, budget: str) -> Table:
     """Errors of every strategy on every task at ``budget``, mean over seeds; colored by rank within a task."""
     labels = [label for label in board.labels if (label, budget) in board.cells]
     means = {label: _seed_means(board.values(label, budget)) for label in labels}
+    notes, order = _notes(board, budget), [int(index) for index in board.tasks["index"]]
     columns: dict[str, list[object]] = {"strategy": list(labels)}
     shown = [Column("strategy", "Strategy")]
     for place, task in enumerate(board.tasks.itertuples()):
@@ -25,10 +26,20 @@ def matrix_table(board: Board, budget: str) -> Table:
         columns[key] = list(errors)
         # By rank: one failure far off would otherwise make all the rest look alike.
         columns[f"{key} heat"] = list((ranks - 1) / last)
-        columns[f"{key} note"] = [_note(board, label, budget, place) for label in labels]
+        columns[f"{key} note"] = [notes.get((label, order[place]), "") for label in labels]
         kind = f"{task.kind} of {task.num_classes}, {task.train} training images"
         facts = f"{task.year}, {task.domain}, {kind}, {task.provenance}"
-        shown.append(Column(key, str(task.task), "error", heat=f"{key} heat", note=f"{key} note", help=facts))
+        shown.append(
+            Column(
+                key,
+                str(task.task),
+                "error",
+                heat=f"{key} heat",
+                note=f"{key} note",
+                help=facts,
+                group=(str(task.domain), str(task.provenance)),
+            )
+        )
     return Table(
         f"tasks_{budget}",
         f"Error by task at {budget}",
@@ -45,14 +56,15 @@ def _seed_means(values: Floats) -> Floats:
     return np.asarray([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else math.nan for row in values])
 
 
-def _note(board: Board, label: str, budget: str, place: int) -> str:
-    """What every seed said: its error, or why there is none."""
-    part = board.rows[(board.rows["label"] == label) & (board.rows["budget"] == budget)]
-    part = part[part["index"] == board.tasks["index"].iloc[place]].sort_values("seed")
-    return "; ".join(
-        f"seed {row.seed}: " + (f"{row.error:.3f}" if not math.isnan(row.error) else _why(str(row.status)))
-        for row in part.itertuples()
-    )
+def _notes(board: Board, budget: str) -> dict[tuple[str, int], str]:
+    """What every seed said of a strategy's task: its error, or why there is none."""
+    part = board.rows[board.rows["budget"] == budget].sort_values("seed")
+    said: dict[tuple[str, int], list[str]] = {}
+    columns = (part[name] for name in ("label", "index", "seed", "error", "status"))
+    for label, index, seed, error, status in zip(*columns, strict=True):
+        found = _why(str(status)) if math.isnan(error) else f"{error:.3f}"
+        said.setdefault((str(label), int(index)), []).append(f"seed {seed}: {found}")
+    return {key: "; ".join(lines) for key, lines in said.items()}
 
 
 def _why(status: str) -> str:

@@ -1,5 +1,6 @@
 """How does the page come about? Tables and figures become one HTML file that needs nothing else."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from reports.style import COLORS, Look
 from reports.tables import Column, Table, missing
 
 _HERE = Path(__file__).parent
+ROWS = 500
+"""A page shows no more rows of one table; its CSV holds them all."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Picture:
 
     wide: Markup
     narrow: Markup
-    caption: str
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,14 @@ def render(**parts: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    css = Markup((_HERE / "page.css").read_text(encoding="utf-8"))
-    return environment.get_template("page.html.j2").render(css=css, **parts)
+    css, js = (Markup((_HERE / f"page.{kind}").read_text(encoding="utf-8")) for kind in ("css", "js"))
+    return environment.get_template("page.html.j2").render(css=css, js=js, **parts)
+
+
+def embedded(value: Any) -> Markup:
+    """JSON that can stand inside a ``<script>``: no name can end it."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "") -> dict[str, Any]:
@@ -54,23 +63,34 @@ def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "") -> dict[
         "caption": table.caption,
         "folded": table.folded,
         "anchor": anchor or table.name,
+        "by_task": "domain" in table.filters or any(c.heat for c in table.columns),
+        "by_column": any(c.heat for c in table.columns),
+        "more": f"The first {ROWS} of {len(table.frame)} rows; all are in {table.name}.csv."
+        if len(table.frame) > ROWS
+        else "",
         "columns": [
-            {"title": c.title, "number": c.style != "text", "help": c.help, "lines": _lines(c)} for c in table.columns
+            {
+                "title": c.title,
+                "number": c.style != "text",
+                "help": c.help,
+                "lines": _lines(c),
+                "data": Markup(' data-domain="{}" data-provenance="{}"').format(*c.group) if c.group else "",
+            }
+            for c in table.columns
         ],
         "rows": [
             {
                 "data": _data(table, row),
                 "cells": [_cell(c, row, i < table.row_head, looks) for i, c in enumerate(table.columns)],
             }
-            for row in table.rows
+            for row in table.rows[:ROWS]
         ],
     }
 
 
 def _lines(column: Column) -> list[str]:
     """A task's year, domain and provenance below its name; hover has the rest."""
-    facts = column.help.split(", ")
-    return [facts[0], facts[1], facts[-1]] if column.heat and len(facts) > 2 else []
+    return [column.help.partition(",")[0], *column.group] if column.group else []
 
 
 def _data(table: Table, row: Mapping[str, Any]) -> Markup:
@@ -92,6 +112,10 @@ def _cell(column: Column, row: Mapping[str, Any], head: bool, looks: Mapping[str
     inner: str | Markup = escape(text)
     if column.title == "Strategy" and value in looks:
         inner = mark(looks[str(value)]) + inner
+    if column.link and number and value:
+        inner = Markup('<a href="#{}" data-labels="{}" data-budgets="{}">{}</a>').format(
+            column.link, row["rests_on"], row["budgets"], inner
+        )
     if head:
         return Markup('<th scope="row"{}>{}</th>').format(Markup("").join(attributes), inner)
     return Markup("<td{}>{}</td>").format(Markup("").join(attributes), inner)

@@ -2,22 +2,34 @@
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from reports import figures, page
+from reports.baselines import chosen
 from reports.board import Board, boards
+from reports.chart import chart_data
+from reports.claims import claims_table
+from reports.compare import compared
 from reports.curves import curves, curves_table
-from reports.frame import MISSING, Frames, read
+from reports.frame import MISSING, Frames, budget_order, read
 from reports.matrix import matrix_table
+from reports.optimal import chance_table, crossings, optimal_table, scaling, scaling_table
 from reports.ran import gaps_table, runs_table, settings_table
+from reports.ranks import ranks_table
+from reports.recovery import recovery_table
 from reports.scores import scores_table
 from reports.style import Look, looks
 from reports.tables import Table, latex
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_report(folders: Sequence[Path], out: Path) -> Path:
@@ -35,7 +47,9 @@ def write_report(folders: Sequence[Path], out: Path) -> Path:
         (out / part).mkdir(parents=True, exist_ok=True)
     look = looks({label for board in found for label in board.labels})
     names = _names(found)
-    sections = [_section(board, look, out, prefix=name) for board, name in zip(found, names, strict=True)]
+    made = [_section(board, look, out, prefix=name) for board, name in zip(found, names, strict=True)]
+    compared_with = compared(frames, chosen(()))
+    write_table(compared_with, out / "tables", compared_with.name)
     ran = [gaps_table(frames), runs_table(frames), settings_table(frames)]
     for table in ran:
         write_table(table, out / "tables", table.name)
@@ -44,8 +58,11 @@ def write_report(folders: Sequence[Path], out: Path) -> Path:
         title="Error against compute",
         facts=_facts(frames),
         notes=_notes(frames, found),
-        boards=sections,
-        parts=[],
+        boards=[section for section, _ in made],
+        data=page.embedded({"boards": [data for _, data in made]}),
+        choices=_choices(found),
+        strategies=[(label, page.mark(look[label])) for label in dict.fromkeys(x for b in found for x in b.labels)],
+        parts=[_published(compared_with, look)],
         ran=[page.shown(table, look) for table in ran],
         ran_lead=_ran_lead(frames),
         made=datetime.date.today().isoformat(),
@@ -64,32 +81,74 @@ def write_table(table: Table, folder: Path, name: str) -> None:
     (folder / f"{name}.tex").write_text(latex(table), encoding="utf-8")
 
 
-def _section(board: Board, look: dict[str, Look], out: Path, *, prefix: str) -> page.Section:
-    curve = curves(board)
-    wide, narrow = (figures.main_picture(curve, width=width) for width in (figures.WIDE, figures.NARROW))
-    figures.save(wide, out / "figures", f"{prefix}curves")
-    figures.save(narrow, out / "figures", f"{prefix}curves_column")
-    said = _said(curve)
-    picture = page.Picture(
-        Markup(figures.inline(wide, f"{prefix}wide", said)),
-        Markup(figures.inline(narrow, f"{prefix}narrow", said)),
-        "Mean error over tasks against charged compute. Bars: 95% bootstrap intervals over tasks and seeds, without "
-        "what makes tasks differ in difficulty: where two at one budget lie apart, the strategies differ on these "
-        "tasks. Grey: the Pareto front. Hollow: tasks are missing, so the mean is over others. The table below has "
-        "every number.",
+def _choices(found: Sequence[Board]) -> list[tuple[str, list[str]]]:
+    """What the page can be filtered by, and the values there are."""
+    values = {name: {str(x) for board in found for x in board.tasks[name]} for name in ("domain", "provenance")}
+    budgets = sorted({budget for board in found for budget in board.budgets}, key=budget_order)
+    return [*((name, sorted(held)) for name, held in values.items()), ("budget", budgets)]
+
+
+def _published(table: Table, look: dict[str, Look]) -> page.Section:
+    counts = table.frame["verdict"].value_counts()
+    said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    return page.Section(
+        "published",
+        "Published numbers",
+        f"{len(table.frame)} numbers from {table.frame['source'].nunique()} sources: {said}. Every number has its "
+        "address; none is judged where the conditions differ.",
+        tables=[page.shown(table, look)],
     )
-    tables = [curves_table(board, curve), scores_table(board, curve)]
+
+
+def _section(board: Board, look: dict[str, Look], out: Path, *, prefix: str) -> tuple[page.Section, dict[str, Any]]:
+    """One board's part of the page, and what its live picture needs."""
+    curve = curves(board)
+    law, chance = scaling(board), chance_table(board)
+    folder = out / "figures"
+    pictures = [_picture(figures.main_picture, curve, folder=folder, name=f"{prefix}curves", said=_said(curve))]
+    pictures[0] = replace(pictures[0], caption=_MAIN)
+    if len(chance):
+        told = _said_best(board)
+        best = _picture(figures.optimal_picture, chance, law, folder=folder, name=f"{prefix}optimal", said=told)
+        pictures.append(replace(best, caption=_BEST))
+    tables = [curves_table(board, curve), optimal_table(board), scores_table(board, curve)]
     tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
+    tables += [claims_table(board), ranks_table(board), recovery_table(board, curve), scaling_table(law)]
     for table in tables:
         write_table(table, out / "tables", f"{prefix}{_file_name(table.name)}")
-    return page.Section(
+    section = page.Section(
         f"{prefix}board",
         board.title,
         facts=_board_facts(board),
         notes=_board_notes(board),
-        figures=[picture],
+        lead=_crossed(board, curve),
+        figures=pictures,
         tables=[page.shown(table, look, anchor=f"{prefix}{_file_name(table.name)}") for table in tables],
     )
+    return section, chart_data(board, curve, look, anchor=section.anchor)
+
+
+_MAIN = (
+    "Mean error over tasks against charged compute. Bars: 95% bootstrap intervals over tasks and seeds, without what "
+    "makes tasks differ in difficulty: where two at one budget lie apart, the strategies differ on these tasks. Grey: "
+    "the Pareto front. Hollow: tasks are missing, so the mean is over others. The table below has every number."
+)
+_BEST = (
+    "The chance that a strategy is the best at its budget: the share of resamples of tasks and seeds in which it has "
+    "the least error. Where nets of three sizes were run at three budgets, the law fitted to them, with its 95% band."
+)
+
+
+def _picture(draw: Callable[..., "Figure"], *given: Any, folder: Path, name: str, said: str) -> page.Picture:
+    """Draw at both widths, write the files, and take the SVGs for the page."""
+    wide = figures.save(draw(*given, width=figures.WIDE), folder, name)
+    narrow = figures.save(draw(*given, width=figures.NARROW), folder, f"{name}_column")
+    return page.Picture(*(Markup(figures.inline(svg, f"{name}{i}", said)) for i, svg in enumerate((wide, narrow))))
+
+
+def _said_best(board: Board) -> str:
+    rows = optimal_table(board).frame.itertuples()
+    return "Best at each budget: " + "; ".join(f"{r.strategy} at {r.budget}, chance {r.chance:.0%}" for r in rows) + "."
 
 
 def _said(curve: pd.DataFrame) -> str:
@@ -136,6 +195,13 @@ def _board_facts(board: Board) -> list[tuple[str, object]]:
         ("Seeds", ", ".join(map(str, board.seeds)) or "none"),
         ("Scored on", board.setting["scoring"]),
     ]
+
+
+def _crossed(board: Board, curve: pd.DataFrame) -> str:
+    """Where the best strategies overtake one another, in a sentence."""
+    found = crossings(board, curve)
+    parts = [f"{c.overtakes} overtakes {c.overtaken} at {c.flops:.2g} FLOPs a task" for c in found[:4]]
+    return f"Crossing budgets: {'; '.join(parts)}." if parts else ""
 
 
 def _board_notes(board: Board) -> list[str]:

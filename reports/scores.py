@@ -91,7 +91,7 @@ def _areas(board: Board, label: str, part: pd.DataFrame, axis: str, low: float, 
     """The area in every resample, (resamples,)."""
     if not len(part) or math.isnan(metrics.area_under_curve(part[axis], 1 - part["error"], low, high)):
         return np.full(board.draws.resamples, math.nan)
-    means = np.stack([1 - board.draws.means(board.values(label, str(budget))) for budget in part["budget"]])
+    means = np.stack([1 - board.means(label, str(budget)) for budget in part["budget"]])
     # The area is linear in the accuracies: its weights are the areas under unit vectors.
     weights = [metrics.area_under_curve(part[axis], unit, low, high) for unit in np.eye(len(part))]
     return np.asarray(weights) @ means

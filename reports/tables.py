@@ -21,6 +21,7 @@ class Column:
         heat: column whose value in [0, 1] colors the cell.
         note: column with a remark shown on hover and to screen readers.
         link: name of the table on the page that the cell leads to.
+        group: domain and provenance of the task that the column is about.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Column:
     heat: str = ""
     note: str = ""
     link: str = ""
+    group: tuple[str, str] | None = None
     help: str = ""
 
     def show(self, row: dict[str, Any]) -> str:

@@ -94,6 +94,9 @@ def _task_lines(
 ) -> list[str]:
     name = strategy.partition("(")[0]
     rate, speed, cost = SHAPES.get(name, (1.2, 1.5, 1.0))
+    if (keep := parse(strategy).options.get("keep")) is not None:
+        # ResNet blocks, filters inside them and channels everywhere: by arithmetic on layer shapes.
+        cost = keep**2 if name == "channel_pruned" else (8 * keep + 9 * keep**2) / 17
     epoch = task["dense_flops"] * task["sizes"]["train"]
     cap = Budget.parse(budget).flops_for(dense_flops=task["dense_flops"], images=task["sizes"]["train"])
     spent = min(cap, 3 * epoch) * (0.6 if name == "linear_probe" else 0.999)
@@ -113,7 +116,7 @@ def _task_lines(
     setup = 2.0e7 if index == 0 and "pruned" in strategy else 0
     seconds = spent / 2e11
     zero = {f"{unit}_{phase}": 0 for unit in ("flops", "seconds") for phase in PHASES}
-    forward = task["dense_flops"] / 3 * cost
+    forward = task["dense_flops"] / 3 * (1 if name == "linear_probe" else cost)
     learn = {
         "event": "learn", "task": task["name"], "index": index, "status": "infeasible" if infeasible else "flops",
         "flops": spent + setup, "seconds": seconds, **zero, "flops_train": spent, "seconds_train": seconds,
