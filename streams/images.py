@@ -54,4 +54,6 @@ def color(image: Image.Image, side: int = SIDE) -> Array:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(ground, image)
+    if image.mode == "L":
+        return np.repeat(np.asarray(square(image, side))[..., None], 3, axis=-1)
     return np.asarray(square(image.convert("RGB"), side))

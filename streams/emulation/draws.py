@@ -30,7 +30,7 @@ class Draws:
         return np.float32(low) + unit * np.float32(high - low)
 
     def bell(self, spread: float, shape: Shape) -> Array:
-        """float32 in (-spread, spread), bell-shaped: the mean of three uniform numbers, standard deviation spread / 3."""
+        """float32 in (-spread, spread), bell-shaped: the mean of three uniform numbers, deviation spread / 3."""
         raw = self._raw(shape)
         mask = np.uint64(0x1FFFFF)
         total = (raw & mask) + ((raw >> np.uint64(21)) & mask) + ((raw >> np.uint64(42)) & mask)

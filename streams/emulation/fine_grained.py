@@ -1,4 +1,4 @@
-"""Fine-grained families: birds, cars, planes, pets, butterflies, flowers, food: one build, and classes that differ little."""
+"""Fine-grained families: birds, cars, planes, pets, butterflies, flowers, food; classes that differ little."""
 
 from dataclasses import dataclass
 from typing import Literal

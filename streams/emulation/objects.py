@@ -1,4 +1,4 @@
-"""Objects: things of a few solid parts, turned, lit, scaled, on plain or cluttered ground, in photographs or drawings."""
+"""Objects: things of a few solid parts, turned, lit, scaled, on plain or cluttered ground, photographed or drawn."""
 
 from dataclasses import dataclass
 

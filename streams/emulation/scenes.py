@@ -50,7 +50,6 @@ class Scenes:
 
     def render(self, labels: Array, draws: Draws) -> Array:
         """uint8 (n, 64, 64, 1 or 3) for class indices (n,) or rows of labels (n, classes)."""
-        n = len(labels)
         if labels.ndim == 2:
             seen = Objects(self.world, self.classes, ground="outdoor", scale=(0.5, 0.7), spread=self.spread / 2)
             return seen.render(labels, draws)

@@ -68,11 +68,13 @@ ALPHABETS = {
 @cache
 def character_strokes(alphabet: str) -> tuple[Array, Array]:
     """Points (classes, segments + 1, 2) in -1..1, and pen (classes, segments): whether a segment is drawn."""
-    points, pens = [], []
+    points: list[list[tuple[int, int]]] = []
+    pens: list[list[bool]] = []
     for character in ALPHABETS[alphabet]:
-        path, pen = [], []
+        path: list[tuple[int, int]] = []
+        pen: list[bool] = []
         for line in _LINES[character].split("|"):
-            corners = [(int(x), int(y)) for x, y in line.split()]
+            corners = [(int(corner[0]), int(corner[1])) for corner in line.split()]
             pen += [False] * bool(path) + [True] * (len(corners) - 1)
             path += corners
         points.append(path + path[-1:] * (LONGEST + 1 - len(path)))

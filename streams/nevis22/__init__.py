@@ -2,25 +2,54 @@
 
 from typing import Literal
 
+from harness.errors import UserError
 from harness.stream import Stream
+from harness.task import Task
 from harness.written import Written
 from streams.nevis22.emulated import emulated_task
-from streams.nevis22.table import Variant, entries
+from streams.nevis22.table import Entry, Variant, entries
 
 VERSION = "1"
 
+Source = Literal["emulated", "real", "best"]
 
-def nevis22(*, variant: Variant = "full", source: Literal["emulated"] = "emulated", seed: int = 0) -> Stream:
+
+def nevis22(
+    *, variant: Variant = "full", source: Source = "emulated", skip_missing: bool = False, seed: int = 0
+) -> Stream:
     """NEVIS'22 (arXiv 2211.11747): all 106 tasks in their order of years, and its shorter variants.
 
     Args:
         variant: full (106 tasks), short (29), tiny (7), debug (2), imagenet_only (1), major_domain (70),
             large_dataset (67), or the full stream without_first_30, without_last_30, without_imagenet.
-        source: where images come from.
+        source: emulated; real: the real images, all of which must be at hand; best: real where they are at hand.
+        skip_missing: with ``source=real``, leave out the tasks whose images are missing. Part of the fingerprint.
         seed: another seed emulates other worlds of the same design.
+
+    Raises:
+        UserError: real images are missing (they are listed), or damaged.
     """
-    changed = {"variant": variant, "source": source, "seed": seed}
-    default = {"variant": "full", "source": "emulated", "seed": 0}
-    options = {key: value for key, value in changed.items() if value != default[key]}
-    tasks = tuple(emulated_task(entry, seed=seed) for entry in entries(variant))
+    asked = {"variant": variant, "source": source, "skip_missing": skip_missing, "seed": seed}
+    usual = {"variant": "full", "source": "emulated", "skip_missing": False, "seed": 0}
+    if skip_missing and source != "real":
+        raise UserError(f"skip_missing=True is for source=real; with source={source} no task is missing")
+    tasks = _tasks(entries(variant), source, skip_missing=skip_missing, seed=seed)
+    options = {key: value for key, value in asked.items() if value != usual[key]}
     return Stream(str(Written("nevis22", options)), VERSION, tasks)
+
+
+def _tasks(chosen: list[Entry], source: Source, *, skip_missing: bool, seed: int) -> tuple[Task, ...]:
+    if source == "emulated":
+        return tuple(emulated_task(entry, seed=seed) for entry in chosen)
+    from streams.nevis22.real import present, real_task
+
+    at_hand = {dataset: present(dataset) for dataset in dict.fromkeys(entry.dataset for entry in chosen)}
+    missing = [dataset for dataset, there in at_hand.items() if not there]
+    if source == "real" and missing and (not skip_missing or len(missing) == len(at_hand)):
+        raise UserError(
+            f"real images of {len(missing)} of {len(at_hand)} data sets are missing: {', '.join(missing)}; "
+            "'harness data status' says where to get them, skip_missing=True goes on without them, "
+            "source=best emulates them"
+        )
+    kept = [entry for entry in chosen if at_hand[entry.dataset] or source == "best"]
+    return tuple(real_task(entry) if at_hand[entry.dataset] else emulated_task(entry, seed=seed) for entry in kept)

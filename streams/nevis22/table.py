@@ -17,8 +17,16 @@ HELD_OUT_FROM = 2020
 """First year of the held-out tasks, which are scored once, at the end."""
 
 Variant = Literal[
-    *("full", "short", "tiny", "debug", "imagenet_only", "major_domain", "large_dataset"),
-    *("without_first_30", "without_last_30", "without_imagenet"),
+    "full",
+    "short",
+    "tiny",
+    "debug",
+    "imagenet_only",
+    "major_domain",
+    "large_dataset",
+    "without_first_30",
+    "without_last_30",
+    "without_imagenet",
 ]
 VARIANTS: tuple[str, ...] = get_args(Variant)
 

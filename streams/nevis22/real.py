@@ -1,0 +1,255 @@
+"""Where do the real images of a NEVIS'22 task come from? torchvision's readers, Debian's Fashion-MNIST, or a folder.
+
+Files are looked for in the data folder: ``NEVIS_HARNESS_DATA`` if set, else ``data`` in the cache folder. Any data
+set can lie in ``<data folder>/nevis22/<dataset>/``, one folder a class (or ``train`` and ``test`` of them).
+"""
+
+import gzip
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from harness.errors import UserError
+from harness.seeding import numpy_generator
+from harness.task import Kind, Provenance, Split, Task
+from streams.collected import collected
+from streams.image_folder import folder_arrays, folder_stamp
+from streams.nevis22.table import Entry
+from streams.official import halved_validation, official_splits
+from streams.prepared import Array, cache_folder, is_prepared, prepared
+from streams.stored import stored_task, with_splits
+
+_DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A torchvision data set: its class, and the arguments of each official part, train first."""
+
+    name: str
+    parts: Sequence[Mapping[str, Any]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    label: Callable[[Any], Any] = int
+    splits: Callable[..., dict[Split, Array]] = official_splits
+    change: Callable[[Image.Image, int, int], Image.Image] | None = None
+
+    def arrays(self, *, download: bool = False) -> dict[str, Array]:
+        """All images, labels and splits.
+
+        Raises:
+            UserError: files are missing or damaged, and ``download`` is false or failed.
+        """
+        pieces = [self._part(part, download=download) for part in self.parts]
+        counts = [len(piece) for piece in pieces]
+        images, labels = collected(self._pairs(pieces))
+        splits = self.splits(labels, counts, numpy_generator(0, self.name))
+        return with_splits({"images": images, "labels": labels}, splits)
+
+    def present(self) -> bool:
+        """Whether all files are there and whole."""
+        try:
+            for part in self.parts:
+                self._part(part, download=False)
+        except UserError:
+            return False
+        return True
+
+    def _part(self, part: Mapping[str, Any], *, download: bool) -> Any:
+        from torchvision import datasets
+
+        maker, asked = getattr(datasets, self.name), {**self.options, **part}
+        if self.name not in _BY_HAND:
+            asked["download"] = download
+        root = data_folder() / "torchvision"
+        if download:
+            root.mkdir(parents=True, exist_ok=True)
+        try:
+            return maker(root=str(root), **asked)
+        except (OSError, RuntimeError, ValueError, ImportError) as error:
+            raise UserError(f"torchvision's {self.name} cannot be read from {root}: {error}") from error
+
+    def _pairs(self, pieces: Sequence[Any]) -> Iterator[tuple[Image.Image, Any]]:
+        for part, piece in enumerate(pieces):
+            for index in range(len(piece)):
+                image, target = piece[index]
+                image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
+                if self.change:
+                    image = self.change(image, part, index)
+                yield image, self.label(target)
+
+
+_VOC = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+
+
+def _voc_row(target: Mapping[str, Any]) -> Array:
+    row = np.zeros(len(_VOC), np.uint8)
+    for thing in target["annotation"]["object"]:
+        row[_VOC.index(thing["name"])] = 1
+    return row
+
+
+def _attributes(target: Any) -> Array:
+    return np.asarray(target).astype(np.uint8)
+
+
+def _turned(image: Image.Image, part: int, index: int) -> Image.Image:
+    """NEVIS'22 turns the training images by any angle and leaves the test images upright."""
+    if part:
+        return image
+    angle = float(numpy_generator(0, "mnist_rotation", index).uniform(0, 360))
+    return image.rotate(angle, Image.Resampling.BILINEAR)
+
+
+_TRAIN_TEST = ({"train": True}, {"train": False})
+_SPLITS = ({"split": "train"}, {"split": "test"})
+_WITH_VAL = ({"split": "train"}, {"split": "val"}, {"split": "test"})
+_BY_HAND = {"ImageNet", "StanfordCars", "LFWPeople"}
+
+READERS: Mapping[str, Reader] = {
+    "mnist": Reader("MNIST", _TRAIN_TEST),
+    "mnist_rotation": Reader("MNIST", _TRAIN_TEST, change=_turned),
+    "fashion_mnist": Reader("FashionMNIST", _TRAIN_TEST),
+    "emnist/balanced": Reader("EMNIST", _TRAIN_TEST, {"split": "balanced"}),
+    "usps": Reader("USPS", _TRAIN_TEST),
+    "semeion": Reader("SEMEION", ({},)),
+    "svhn_cropped": Reader("SVHN", _SPLITS),
+    "cifar10": Reader("CIFAR10", _TRAIN_TEST),
+    "cifar100": Reader("CIFAR100", _TRAIN_TEST),
+    "stl10": Reader("STL10", _SPLITS),
+    "caltech101": Reader("Caltech101", ({},)),
+    "caltech256": Reader("Caltech256", ({},)),
+    "sun397": Reader("SUN397", ({},)),
+    "oxford_flowers102": Reader("Flowers102", _WITH_VAL),
+    "dtd": Reader("DTD", _WITH_VAL, {"partition": 1}),
+    "food101": Reader("Food101", _SPLITS),
+    "german_tsr": Reader("GTSRB", _SPLITS),
+    "oxford_iiit_pet": Reader("OxfordIIITPet", ({"split": "trainval"}, {"split": "test"})),
+    "fgvc_aircraft_family": Reader(
+        "FGVCAircraft", ({"split": "trainval"}, {"split": "test"}), {"annotation_level": "family"}
+    ),
+    "patch_camelyon": Reader("PCAM", _WITH_VAL),
+    "celeb_a": Reader(
+        "CelebA",
+        ({"split": "train"}, {"split": "valid"}, {"split": "test"}),
+        {"target_type": "attr"},
+        label=_attributes,
+    ),
+    "voc/2007": Reader(
+        "VOCDetection",
+        ({"image_set": "train"}, {"image_set": "val"}, {"image_set": "test"}),
+        {"year": "2007"},
+        label=_voc_row,
+    ),
+    "voc/2012": Reader(
+        "VOCDetection",
+        ({"image_set": "train"}, {"image_set": "val"}),
+        {"year": "2012"},
+        label=_voc_row,
+        splits=halved_validation,
+    ),
+    "stanford_cars": Reader("StanfordCars", _SPLITS),
+    "lfw": Reader("LFWPeople", _SPLITS),
+    "imagenet2012": Reader("ImageNet", ({"split": "train"}, {"split": "val"})),
+}
+"""By data set. Not here: COCO, which NEVIS'22 cuts into crops. torchvision's Caltech 101 lacks the background class, so
+it has 101 classes; its LFW keeps other people than NEVIS'22 does; its SUN 397 and Caltech sets have no own split."""
+
+
+def data_folder() -> Path:
+    """Where files of real data sets lie: ``NEVIS_HARNESS_DATA``, else ``data`` in the cache folder."""
+    named = os.environ.get("NEVIS_HARNESS_DATA")
+    return Path(named).expanduser() if named else cache_folder() / "data"
+
+
+def own_folder(dataset: str) -> Path:
+    """Where a user's own copy of a data set is looked for: one folder a class."""
+    return data_folder() / "nevis22" / dataset.replace("/", "-")
+
+
+def present(dataset: str) -> bool:
+    """Whether the real images of ``dataset`` are at hand, prepared or as files."""
+    reader = READERS.get(dataset)
+    return (
+        own_folder(dataset).is_dir()
+        or is_prepared(_set_name(dataset))
+        or (dataset == "fashion_mnist" and _DEBIAN.is_dir())
+        or (reader is not None and reader.present())
+    )
+
+
+def fetch(dataset: str) -> None:
+    """Download ``dataset`` through torchvision and prepare it; nothing half-prepared is left if that fails.
+
+    Raises:
+        UserError: it cannot be downloaded.
+    """
+    prepared(_set_name(dataset), lambda: READERS[dataset].arrays(download=True))
+
+
+def real_task(entry: Entry) -> Task:
+    """The task of ``entry`` from its real images, which :func:`present` found.
+
+    Raises:
+        UserError: they are damaged, or are not of as many classes as the table says.
+    """
+    dataset, folder = entry.dataset, own_folder(entry.dataset)
+    if folder.is_dir():
+        stored = prepared(f"real/{folder.name}-{folder_stamp(folder)}", lambda: folder_arrays(folder))
+    elif dataset == "fashion_mnist" and _DEBIAN.is_dir():
+        stored = prepared(_set_name(dataset), fashion_mnist)
+    else:
+        stored = prepared(_set_name(dataset), READERS[dataset].arrays)
+    labels = stored.array("labels")
+    classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+    expected = entry.row["num_classes"]
+    if folder.is_dir() and expected and classes != int(expected):
+        raise UserError(f"{folder} holds {classes} classes, but {dataset} has {expected}; add or remove class folders")
+    kind = Kind.BINARY if entry.kind is not Kind.MULTILABEL and classes == 2 else entry.kind
+    return stored_task(
+        stored,
+        name=entry.name,
+        year=entry.year,
+        domain=entry.row["domain"],
+        kind=kind,
+        num_classes=classes,
+        provenance=Provenance.REAL,
+        phase=entry.phase,
+    )
+
+
+def fashion_mnist(folder: Path = _DEBIAN) -> dict[str, Array]:
+    """Fashion-MNIST from its four IDX files, as Debian's package dataset-fashion-mnist installs them.
+
+    Raises:
+        UserError: a file is missing, truncated or no IDX file.
+    """
+    images = [_idx(folder / f"{part}-images-idx3-ubyte.gz", 3) for part in ("train", "t10k")]
+    labels = [_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1) for part in ("train", "t10k")]
+    pairs = zip(np.concatenate(images), np.concatenate(labels), strict=True)
+    stored, classes = collected((Image.fromarray(image), int(label)) for image, label in pairs)
+    splits = official_splits(classes, [len(part) for part in labels], numpy_generator(0, "FashionMNIST"))
+    return with_splits({"images": stored[..., :1], "labels": classes}, splits)
+
+
+def _idx(path: Path, dimensions: int) -> Array:
+    try:
+        with gzip.open(path) as file:
+            data = file.read()
+        if data[:4] != bytes((0, 0, 8, dimensions)):
+            raise ValueError("it does not begin as an IDX file of bytes does")
+        shape = np.frombuffer(data, ">u4", dimensions, 4).astype(int)
+        return np.frombuffer(data, np.uint8, int(shape.prod()), 4 + 4 * dimensions).reshape(shape)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); install or download it again") from error
+
+
+def _set_name(dataset: str) -> str:
+    return f"real/{dataset.replace('/', '-')}-1"
