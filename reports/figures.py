@@ -3,13 +3,14 @@
 import math
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from reports.style import COLORS, FRONT, RC, looks, shortened
+from reports.style import COLORS, FRONT, RC, Look, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,11 +21,12 @@ WIDE, NARROW = 7.4, 3.5
 """Inches: text width, and one column of a two-column paper."""
 
 
-def main_picture(table: pd.DataFrame, *, width: float = WIDE) -> "Figure":
+def main_picture(table: pd.DataFrame, look: Mapping[str, Look], *, width: float = WIDE) -> "Figure":
     """Error against FLOPs and against seconds, a line a strategy over its budgets, with intervals and Pareto front.
 
     Args:
         table: from :func:`reports.curves.curves`. Intervals are the eased ones. Hollow points miss tasks.
+        look: of every strategy, so that it looks alike in all pictures.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -40,7 +42,7 @@ def main_picture(table: pd.DataFrame, *, width: float = WIDE) -> "Figure":
         axes: Any = figure.subplots(**grid)
         figure.get_layout_engine().set(rect=(0, legend / height, 1, 1 - legend / height))  # type: ignore[union-attr, call-arg]
         for ax, cost, front in zip(axes, ("flops", "seconds"), ("on_front", "on_front_seconds"), strict=True):
-            _curves(ax, table, cost=cost, front=front)
+            _curves(ax, table, look, cost=cost, front=front)
         axes[0].set_xlabel("charged FLOPs a task")
         axes[1].set_xlabel("seconds a task")
         axes[0].set_ylabel("mean error over tasks")
@@ -55,7 +57,9 @@ def main_picture(table: pd.DataFrame, *, width: float = WIDE) -> "Figure":
     return figure
 
 
-def optimal_picture(chances: pd.DataFrame, law: "Scaling | None", *, width: float = WIDE) -> "Figure":
+def optimal_picture(
+    chances: pd.DataFrame, law: "Scaling | None", look: Mapping[str, Look], *, width: float = WIDE
+) -> "Figure":
     """Left: the chance that each strategy is the best at a budget. Right: error over compute for nets of several sizes.
 
     Args:
@@ -66,7 +70,6 @@ def optimal_picture(chances: pd.DataFrame, law: "Scaling | None", *, width: floa
     from matplotlib.figure import Figure
 
     narrow = width < 5
-    look = looks(chances["strategy"].unique())
     likely = chances.groupby("strategy")["chance"].max()
     shown = [label for label in dict.fromkeys(chances["strategy"]) if likely[label] >= 0.02]
     with mpl.rc_context(RC):
@@ -88,12 +91,31 @@ def optimal_picture(chances: pd.DataFrame, law: "Scaling | None", *, width: floa
     return figure
 
 
-def _law(ax: Any, found: "Scaling", look: Any) -> None:
+def profile_picture(profiles: pd.DataFrame, look: Mapping[str, Look], *, width: float = WIDE) -> "Figure":
+    """Share of tasks and seeds whose error is at most x, a step line a strategy: from ranks.profiles_table."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    thresholds = [name for name in profiles.columns if name.startswith("at_")]
+    x = [float(name.removeprefix("at_")) for name in thresholds]
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(min(width, 4.6), 2.8), layout="constrained")
+        ax: Any = figure.subplots()
+        for row in profiles.to_dict("records"):
+            mine = look[row["strategy"]]
+            ax.plot(x, [row[name] for name in thresholds], color=mine.light, lw=1.3, dashes=mine.dash or (None, None),
+                    marker=mine.marker, markersize=4, markevery=4, label=shortened(row["strategy"], 34))  # fmt: skip
+        ax.set(xlabel="error", ylabel="share of tasks and seeds", xlim=(0, 1), ylim=(0, 1.03))
+        ax.legend(loc="lower right", fontsize=6, handlelength=2.6)
+    return figure
+
+
+def _law(ax: Any, found: "Scaling", look: Mapping[str, Look]) -> None:
     points = found.points
     ax.set_xscale("log")
     for label in dict.fromkeys(points["strategy"]):
         part = points[points["strategy"] == label].sort_values("flops")
-        mine = look.get(label) or looks([label])[label]
+        mine = look[label]
         ax.plot(part["flops"], part["error"], ls="none", marker=mine.marker, color=mine.light, markersize=4.5)
         cost = np.geomspace(part["flops"].min(), part["flops"].max(), 40)
         # Examples grow in proportion to compute for one net.
@@ -109,9 +131,8 @@ def _law(ax: Any, found: "Scaling", look: Any) -> None:
     ax.legend(loc="best", handlelength=2.6, fontsize=6.5)
 
 
-def _curves(ax: Any, table: pd.DataFrame, *, cost: str, front: str) -> None:
+def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str, front: str) -> None:
     ax.set_xscale("log")
-    look = looks(table["strategy"].unique())
     drawn = table[np.isfinite(table[cost]) & (table[cost] > 0) & np.isfinite(table["error"])]
     if drawn.empty:
         ax.text(0.5, 0.5, "nothing measured yet", transform=ax.transAxes, ha="center", va="center")

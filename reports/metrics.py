@@ -110,6 +110,11 @@ def compute_to_accuracy(cost: ArrayLike, accuracy: ArrayLike, target: float) -> 
     return math.inf
 
 
+def forward_transfer(area: float, reference: float) -> float:
+    """(AUC - AUC_ref) / (1 - AUC_ref), of areas under accuracy curves: Continual World (arXiv 2105.10919)."""
+    return (area - reference) / (1 - reference) if reference < 1 else math.nan
+
+
 def compute_gain(reference: ArrayLike, mine: ArrayLike) -> float:
     """Geometric mean over tasks of C_reference / C_mine at one target (AlgoPerf's geometric-mean speed-up).
 

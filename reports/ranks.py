@@ -48,6 +48,36 @@ def profile(errors: Floats, at: Floats) -> Floats:
     return np.asarray([(known <= x).mean() if known.size else math.nan for x in at])
 
 
+THRESHOLDS = np.linspace(0, 1, 21)
+
+
+def profiles_table(board: Board) -> Table:
+    """The performance profile of every strategy at the largest budget at which it has every task."""
+    rows = []
+    for label in board.labels:
+        whole = [b for b in board.budgets if (label, b) in board.cells and board.complete(label, b)]
+        if whole:
+            values = board.values(label, whole[-1])
+            shares = profile(values, THRESHOLDS)
+            keyed = {f"at_{x:.2f}": float(share) for x, share in zip(THRESHOLDS, shares, strict=True)}
+            rows.append({"strategy": label, "budget": whole[-1], **keyed, "n": int((~np.isnan(values)).sum())})
+    return Table(
+        "profiles",
+        "Performance profiles",
+        "Share of tasks and seeds whose error is at most the given one, at the largest budget with every task. A line "
+        "above another all along is better on every level of difficulty.",
+        pd.DataFrame(rows, columns=["strategy", "budget", *(f"at_{x:.2f}" for x in THRESHOLDS), "n"]),
+        (
+            Column("strategy", "Strategy"),
+            Column("budget", "Budget"),
+            *(Column(f"at_{x:.2f}", f"≤ {x:.1f}", "number") for x in THRESHOLDS[2:-1:2]),
+            Column("n", "n", "count"),
+        ),
+        filters={"strategy": "strategy", "budget": "budget"},
+        folded=True,
+    )
+
+
 def ranks_table(board: Board) -> Table:
     """A row for each budget and complete strategy: its mean rank, and which others it cannot be told from."""
     rows = []

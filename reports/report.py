@@ -18,11 +18,12 @@ from reports.chart import chart_data
 from reports.claims import claims_table
 from reports.compare import compared
 from reports.curves import curves, curves_table
+from reports.forgetting import forgetting_table
 from reports.frame import MISSING, Frames, budget_order, read
 from reports.matrix import matrix_table
 from reports.optimal import chance_table, crossings, optimal_table, scaling, scaling_table
 from reports.ran import gaps_table, runs_table, settings_table
-from reports.ranks import ranks_table
+from reports.ranks import profiles_table, ranks_table
 from reports.recovery import recovery_table
 from reports.scores import scores_table
 from reports.style import Look, looks
@@ -47,7 +48,7 @@ def write_report(folders: Sequence[Path], out: Path) -> Path:
         (out / part).mkdir(parents=True, exist_ok=True)
     look = looks({label for board in found for label in board.labels})
     names = _names(found)
-    made = [_section(board, look, out, prefix=name) for board, name in zip(found, names, strict=True)]
+    made = [_section(board, frames, look, out, prefix=name) for board, name in zip(found, names, strict=True)]
     compared_with = compared(frames, chosen(()))
     write_table(compared_with, out / "tables", compared_with.name)
     ran = [gaps_table(frames), runs_table(frames), settings_table(frames)]
@@ -100,20 +101,29 @@ def _published(table: Table, look: dict[str, Look]) -> page.Section:
     )
 
 
-def _section(board: Board, look: dict[str, Look], out: Path, *, prefix: str) -> tuple[page.Section, dict[str, Any]]:
+def _section(
+    board: Board, frames: Frames, look: dict[str, Look], out: Path, *, prefix: str
+) -> tuple[page.Section, dict[str, Any]]:
     """One board's part of the page, and what its live picture needs."""
     curve = curves(board)
     law, chance = scaling(board), chance_table(board)
     folder = out / "figures"
-    pictures = [_picture(figures.main_picture, curve, folder=folder, name=f"{prefix}curves", said=_said(curve))]
+    pictures = [_picture(figures.main_picture, curve, look, folder=folder, name=f"{prefix}curves", said=_said(curve))]
     pictures[0] = replace(pictures[0], caption=_MAIN)
     if len(chance):
         told = _said_best(board)
-        best = _picture(figures.optimal_picture, chance, law, folder=folder, name=f"{prefix}optimal", said=told)
+        best = _picture(figures.optimal_picture, chance, law, look, folder=folder, name=f"{prefix}optimal", said=told)
         pictures.append(replace(best, caption=_BEST))
+    profiles = profiles_table(board)
+    if len(profiles.frame):
+        spread = _picture(
+            figures.profile_picture, profiles.frame, look, folder=folder, name=f"{prefix}profiles", said=_PROFILES
+        )
+        pictures.append(replace(spread, caption=f"{_PROFILES} {profiles.caption}"))
     tables = [curves_table(board, curve), optimal_table(board), scores_table(board, curve)]
     tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
-    tables += [claims_table(board), ranks_table(board), recovery_table(board, curve), scaling_table(law)]
+    tables += [claims_table(board), ranks_table(board), profiles, recovery_table(board, curve), scaling_table(law)]
+    tables += [forgetting_table(board, frames)]
     for table in tables:
         write_table(table, out / "tables", f"{prefix}{_file_name(table.name)}")
     section = page.Section(
@@ -137,6 +147,7 @@ _BEST = (
     "The chance that a strategy is the best at its budget: the share of resamples of tasks and seeds in which it has "
     "the least error. Where nets of three sizes were run at three budgets, the law fitted to them, with its 95% band."
 )
+_PROFILES = "Performance profiles at the largest budget."
 
 
 def _picture(draw: Callable[..., "Figure"], *given: Any, folder: Path, name: str, said: str) -> page.Picture:

@@ -15,6 +15,9 @@ SHARES = (0.90, 0.95, 0.99)
 
 GAIN_SHARE = 0.95
 
+FROM_SCRATCH = "finetune(init=scratch)"
+"""What is learnt without any earlier task: the reference of forward transfer."""
+
 
 def scores_table(board: Board, curves: pd.DataFrame) -> Table:
     """Scores over the compute axis.
@@ -28,6 +31,8 @@ def scores_table(board: Board, curves: pd.DataFrame) -> Table:
     ends = float(whole["flops"].min()), float(whole["flops"].max())
     reference = whole[whole["strategy"] == board.reference] if board.reference else whole.iloc[:0]
     best = float((1 - reference["error"]).max()) if len(reference) else math.nan
+    alone = whole[whole["strategy"] == FROM_SCRATCH]
+    scratch = metrics.area_under_curve(alone[axis], 1 - alone["error"], low, high)
     rows = []
     for label in board.labels:
         part = whole[whole["strategy"] == label]
@@ -42,6 +47,7 @@ def scores_table(board: Board, curves: pd.DataFrame) -> Table:
                 "area": area,
                 "area_low": bounds.low,
                 "area_high": bounds.high,
+                "forward": metrics.forward_transfer(area, scratch),
                 "hypervolume": metrics.hypervolume(cost, 1 - accuracy, low=ends[0], high=ends[1])
                 if len(part)
                 else math.nan,
@@ -65,6 +71,7 @@ def scores_table(board: Board, curves: pd.DataFrame) -> Table:
         (
             Column("strategy", "Strategy"),
             Column("area", "Area under accuracy [95%]", "error", low="area_low", high="area_high"),
+            Column("forward", "Forward transfer", "signed"),
             Column("hypervolume", "Hypervolume", "error"),
             *(Column(f"to_{share:.0%}", f"FLOPs to {share:.0%}", "flops") for share in SHARES),
             Column("gain", "Compute gain", "number"),
@@ -136,7 +143,8 @@ def _caption(axis: str, area: tuple[float, float], ends: tuple[float, float], be
     x = "budgets given" if axis == "budget_flops" else "FLOPs charged"
     text = (
         f"Only budgets with every task count. Area under the accuracy-compute curve over ln C of the {x}, from "
-        f"{area[0]:.3g} to {area[1]:.3g} FLOPs a task, as a mean accuracy. Hypervolume over charged FLOPs, ln C scaled "
+        f"{area[0]:.3g} to {area[1]:.3g} FLOPs a task, as a mean accuracy. Forward transfer: (area - reference) / (1 - "
+        f"reference), reference {FROM_SCRATCH}, where it was run. Hypervolume over charged FLOPs, ln C scaled "
         f"from {ends[0]:.3g} to {ends[1]:.3g}, reference point (1, 1). "
     )
     if math.isnan(best):
