@@ -5,15 +5,15 @@ public, so both are reconstructions: ``channel`` takes from every width, ``filte
 """
 
 import copy
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from harness.errors import UserError
-from harness.flops import counter
+from harness.flops import Counter
 from strategies.structure.groups import Group, channel_groups
 from strategies.structure.removal import Kept, length, remove
 from strategies.structure.scores import Score, choose_all, count_kept
@@ -102,11 +102,11 @@ def keep_for_flops(body: nn.Module, size: int, groups: list[Group], share: float
     lengths = {(m.module, m.dim): length(body, m) for group in groups for m in group.members if m.module in layers}
 
     def share_at(keep: float) -> float:
-        lost: Counter[tuple[str, int]] = Counter()
+        lost: dict[tuple[str, int], float] = defaultdict(float)
         for group in groups:
-            gone = group.width - count_kept(group, keep, round_to=round_to)
+            units = group.width - count_kept(group, keep, round_to=round_to)
             for member in group.members:
-                lost[member.module, member.dim] += gone * member.index.shape[1]
+                lost[member.module, member.dim] += units * member.index.shape[1]
         left = dict(layers)
         for (name, dim), gone in lost.items():
             if name in left:
@@ -124,13 +124,19 @@ def keep_for_flops(body: nn.Module, size: int, groups: list[Group], share: float
 
 def _layer_flops(body: nn.Module, size: int) -> tuple[float, dict[str, float]]:
     """Forward FLOPs of an image: of all, and of each convolution and linear layer by name."""
-    with shapes_only(), torch.no_grad(), counter() as count:
-        copy.deepcopy(body).to("meta").eval()(torch.zeros(1, 3, size, size, device="meta"))
-    root = type(body).__name__
-    seen = {name: sum(by_operation.values()) for name, by_operation in count.get_flop_counts().items()}
-    layers = {
-        name: float(seen.get(f"{root}.{name}", 0))
-        for name, module in body.named_modules()
-        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear))
-    }
-    return count.get_total_flops(), layers
+    layers: dict[str, float] = {}
+    with shapes_only(), torch.no_grad(), Counter() as count:
+        probe = copy.deepcopy(body).to("meta").eval()
+
+        def begin(name: str) -> Any:
+            return lambda *_: layers.update({name: layers.get(name, 0.0) - count.flops})
+
+        def end(name: str) -> Any:
+            return lambda *_: layers.update({name: layers[name] + count.flops})
+
+        for name, module in probe.named_modules():
+            if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)):
+                module.register_forward_pre_hook(begin(name))
+                module.register_forward_hook(end(name))
+        probe(torch.zeros(1, 3, size, size, device="meta"))
+    return count.flops, layers

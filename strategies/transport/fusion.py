@@ -7,7 +7,7 @@ Here they are averaged on the way in, their norm is restored, and they are summe
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -37,6 +37,10 @@ class Transport:
         metric: distance between unit vectors.
         weights: which weights make a unit's vector.
         unit_length: vectors are scaled to length 1 first.
+        discount: a unit's share counts only as far as its filters point the way of the kept unit's (cosine, at least
+            0): nowhere, in every width, or where filters are ``depthwise``. Without it a removed unit is carried on
+            whole by one that may be unlike it. That keeps at least its mean, which plain convolutions forgive; the
+            mean of unlike depthwise filters is neither of them.
         solver: ``entropic`` is there as an ablation.
     """
 
@@ -46,6 +50,7 @@ class Transport:
     metric: Metric = "l2"
     weights: Weights = "all"
     unit_length: bool = True
+    discount: Literal["none", "depthwise", "all"] = "depthwise"
     solver: Literal["exact", "entropic"] = "exact"
 
 
@@ -96,7 +101,8 @@ def fuse(
     plans = {}
     for group in moved:
         units = vectors[group.name] if vectors else unit_vectors(group, weights, weights=transport.weights)
-        plans[group.name] = plan_for(net, group, kept[group.name], units, transport)
+        plan = plan_for(net, group, kept[group.name], units, transport)
+        plans[group.name] = _discounted(plan, net, group, kept[group.name], weights, transport)
     table, flops = [], 0.0
     for group in moved:
         plan = plans[group.name]
@@ -151,6 +157,25 @@ def _plan(units: Tensor, kept: Tensor, slot_mass: Tensor, transport: Transport) 
     else:
         cost = distances(units, units[kept], metric=transport.metric)
     return entropic(cost, slot_mass) if transport.solver == "entropic" else transported(cost, kept, slot_mass)
+
+
+def _discounted(
+    plan: Plan, net: nn.Module, group: Group, kept: Tensor, weights: Mapping[str, Tensor], transport: Transport
+) -> Plan:
+    depthwise = [member for member in group.of("unitwise") if member.module in weights]
+    if transport.targets == "clusters" or transport.discount == "none":
+        return plan
+    if transport.discount == "depthwise" and not depthwise:
+        return plan
+    # What several producers make is added, so their filters count as one; depthwise filters come after them.
+    made = [rows(weights[m.module], m) for m in group.of("producer") if not m.gate and m.module in weights]
+    alike = torch.ones(len(plan.source), dtype=torch.float64)
+    for filters in (torch.cat(made, dim=1), *[rows(weights[m.module], m) for m in depthwise]):
+        unit = normalised(filters)
+        alike *= (unit[plan.source] * unit[kept[plan.slot]]).sum(dim=1).clamp(min=0).double()
+    # A dead unit is like nothing, not even itself.
+    alike[plan.source == kept[plan.slot]] = 1
+    return replace(plan, share=plan.share * alike)
 
 
 def _fuse_incoming(
