@@ -62,6 +62,16 @@ class Context:
                 return self._placed(self.backbone.build(pretrained=False))
         return self._placed(self.backbone.build(pretrained=True))
 
+    def autocast(self, net: nn.Module | None = None) -> torch.autocast:
+        """The number format of the setting; with ``net`` that of training it, without that of inference.
+
+        ``bf16`` leaves the training of depthwise convolutions on a CPU in fp32: their backward pass in bf16 takes
+        twice as long there.
+        """
+        kind = torch.device(self.device).type
+        slow = kind == "cpu" and net is not None and any(_is_depthwise(module) for module in net.modules())
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.setting.precision == "bf16" and not slow)
+
     def _placed(self, net: Net) -> Net:
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -159,10 +169,14 @@ class Context:
                         break
                     index = chosen[start : start + 128]
                     inputs = self.inputs(data, index)
-                    with self.meter.step(price, len(index)):
+                    with self.meter.step(price, len(index)), self.autocast():
                         parts.append(body(inputs).float())
             if len(chosen) < len(data):
                 self.meter.stopped = "seconds" if self.meter.exhausted == "seconds" else "flops"
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.
         values = torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size))
         return Features(values, data.labels[chosen])
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels

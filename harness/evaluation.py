@@ -34,7 +34,8 @@ def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, afte
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH):
             images = ctx.inputs(examples, slice(start, start + BATCH))
-            logits = strategy.predict(task, images)
+            with ctx.autocast():
+                logits = strategy.predict(task, images)
             if tuple(logits.shape) != (len(images), task.num_classes):
                 raise WrongShape(
                     f"predict gave logits of shape {tuple(logits.shape)} for {len(images)} images of task "
@@ -83,7 +84,8 @@ def latency(strategy: Strategy, task: Task, split: Split, ctx: Context) -> float
     with torch.inference_mode():
         for _ in range(LATENCY_CALLS):
             begun = time.perf_counter()
-            strategy.predict(task, images)
+            with ctx.autocast():
+                strategy.predict(task, images)
             if images.is_cuda:
                 torch.cuda.synchronize()
             times.append(time.perf_counter() - begun)

@@ -13,9 +13,8 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from harness.flops import counter, flops_forward, flops_train
+from harness.flops import Counter, flops_forward, flops_train
 
 CostPhase = Literal["train", "validate", "search", "prune", "fuse", "extract", "recalibrate", "evaluate"]
 COST_PHASES: tuple[CostPhase, ...] = get_args(CostPhase)
@@ -72,8 +71,9 @@ class ComputeMeter:
         self.stopped: Resource | None = None
         """The resource that made a loop end before its work was done."""
         self._cuda = torch.device(device).type == "cuda"
+        self._charged = 0.0
         self._phase: CostPhase = "train"
-        self._counter: FlopCounterMode | None = None
+        self._counter: Counter | None = None
         self._since = math.nan
 
     # What was spent, and what is left.
@@ -82,7 +82,7 @@ class ComputeMeter:
     def spent_flops(self) -> float:
         """FLOPs charged so far, over all phases but ``evaluate``."""
         self._settle()
-        return sum(value for phase, value in self.flops.items() if phase != FREE)
+        return self._charged
 
     @property
     def spent_seconds(self) -> float:
@@ -96,14 +96,16 @@ class ComputeMeter:
 
     @property
     def remaining_seconds(self) -> float:
-        return max(0.0, self.seconds_budget - self.spent_seconds)
+        return max(0.0, self.seconds_budget - self.spent_seconds) if self.seconds_budget < math.inf else math.inf
 
     @property
     def exhausted(self) -> Resource | None:
         """The resource that ran out."""
         if self.spent_flops >= self.flops_budget:
             return "flops"
-        return "seconds" if self.spent_seconds >= self.seconds_budget else None
+        if self.seconds_budget < math.inf and self.spent_seconds >= self.seconds_budget:
+            return "seconds"
+        return None
 
     def affordable(self, flops_each: float) -> int | float:
         """How many examples at ``flops_each`` the budget still pays for; ``inf`` if it has no limit in FLOPs."""
@@ -142,7 +144,7 @@ class ComputeMeter:
         """Charge work that is not tensor operations to the current phase, by its formula."""
         if not (math.isfinite(flops) and flops >= 0):
             raise ValueError(f"cannot charge {flops} FLOPs")
-        self.flops[self._phase] += flops
+        self._add(flops)
 
     def price(self, net: nn.Module, shape: tuple[int, ...]) -> Price:
         """What one example of ``shape`` (without the batch) is expected to cost ``net`` in the current phase.
@@ -209,16 +211,20 @@ class ComputeMeter:
             now = time.perf_counter()
             self.seconds[self._phase] += now - self._since
             self._since = now
-        if self._counter is not None:
-            counts = self._counter.flop_counts
-            self.flops[self._phase] += sum(counts["Global"].values())
-            counts.clear()
+        if self._counter is not None and self._counter.flops:
+            self._add(self._counter.flops)
+            self._counter.flops = 0
+
+    def _add(self, flops: float) -> None:
+        self.flops[self._phase] += flops
+        if self._phase != FREE:
+            self._charged += flops
 
     def _resume(self) -> None:
-        self._counter = counter()
-        self._counter.__enter__()  # type: ignore[no-untyped-call]
+        self._counter = Counter()
+        self._counter.__enter__()
 
     def _pause(self) -> None:
         assert self._counter is not None
-        self._counter.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        self._counter.__exit__(None, None, None)
         self._counter = None

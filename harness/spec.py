@@ -23,7 +23,7 @@ class Setting:
 
     Attributes:
         size: image side in pixels.
-        precision: number format of training.
+        precision: ``bf16`` is autocast, but for training depthwise convolutions on a CPU.
         scoring: the split that is scored; ``test`` also brings in the held-out tasks.
     """
 

@@ -89,6 +89,7 @@ def fit(
     base = [group["lr"] for group in optimiser.param_groups]
     finite = torch.ones((), dtype=torch.bool, device=ctx.device)
     augment = Augment() if recipe.augment else None
+    autocast = ctx.autocast(net)
     batches = ctx.batches(data, batch_size=recipe.batch_size, name=name, net=net, augment=augment, epochs=epochs)
     for step, (inputs, wanted, progress) in enumerate(batches):
         # Statistics of about the last third of the steps, so that a few steps are enough to leave the old ones behind.
@@ -96,7 +97,9 @@ def fit(
             module.momentum = max(0.1, 3 / (3 + step))
         for group, rate in zip(optimiser.param_groups, base, strict=True):
             group["lr"] = rate * scheduled(progress, warmup=recipe.warmup)
-        loss = loss_of(net(inputs), wanted, smoothing=recipe.smoothing)
+        with autocast:
+            logits = net(inputs)
+        loss = loss_of(logits.float(), wanted, smoothing=recipe.smoothing)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

@@ -9,7 +9,7 @@ from torch import nn
 
 from harness.backbone import Classifier, zero_head
 from harness.context import Context
-from harness.flops import counter, flops_forward, flops_train
+from harness.flops import Counter, flops_forward, flops_train
 from harness.meter import BudgetExhausted, ComputeMeter, MeterError
 from harness.seeding import named_seed
 from harness.spec import Setting
@@ -51,10 +51,10 @@ def test_a_whole_fit_is_charged_what_an_independent_counter_sees() -> None:
     # Known beforehand, so that the counter below sees nothing but the steps.
     flops_train(classifier, 2, 3, 16, 16)
     # The meter pauses its own counting in repeated steps; the outer counter sees every one of them.
-    with counter() as independent, meter:
+    with Counter() as independent, meter:
         fit(classifier, task.load(Split.TRAIN), ctx, name="t", recipe=Recipe(batch_size=8))
     assert meter.steps > 5
-    assert math.isclose(meter.spent_flops, independent.get_total_flops(), rel_tol=1e-9)
+    assert math.isclose(meter.spent_flops, independent.flops, rel_tol=1e-9)
 
 
 def test_a_body_is_counted_once_and_its_heads_by_arithmetic() -> None:

@@ -1,0 +1,81 @@
+"""Run rows and write the table: ``python -m bench [ROW...] [--pairs N] [--write]``."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[name] = "1"
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+from bench.pairs import Line  # noqa: E402  (threads are set before torch is imported)
+
+ROWS = {
+    "loop": "bench.loop",
+    "avalanche": "bench.avalanche_naive",
+    "probe": "bench.probe",
+    "pruned": "bench.pruned",
+    "transport": "bench.transport",
+    "pipeline": "bench.pipeline",
+    "peak": "bench.peak",
+    "jobs": "bench.jobs",
+    "start": "bench.start",
+    "growth": "bench.growth",
+}
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def shown(line: Line) -> str:
+    """A row of the Markdown table."""
+    if line.ratio is None:
+        return f"| `{line.row}` | {line.what} | | | {line.aim} | {line.note} |"
+    r = line.ratio
+    measured = f"{r.theirs:.3g} s / {r.ours:.3g} s"
+    return f"| `{line.row}` | {line.what} | **{r.median:.2f}** ({r.low:.2f} to {r.high:.2f}, n={r.n}) | {measured} | {line.aim} | {line.note} |"
+
+
+def main() -> None:
+    import torch
+
+    from harness.environment import environment
+    from harness.memory import keep_freed_memory
+
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}; all by default")
+    parser.add_argument("--pairs", type=int, default=5, help="pairs a ratio (default 5)")
+    parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md; needs all rows")
+    asked = parser.parse_args()
+    if wrong := [row for row in asked.rows if row not in ROWS]:
+        parser.error(f"no row {wrong[0]!r}; rows: {', '.join(ROWS)}")
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    lines = []
+    for row in asked.rows or ROWS:
+        for line in import_module(ROWS[row]).rows(asked.pairs):
+            print(shown(line), flush=True)
+            lines.append(shown(line))
+    if asked.write:
+        if asked.rows:
+            sys.exit("--write needs all rows: call it without naming any")
+        hardware = environment()["hardware"]
+        packages = environment()["packages"]
+        text = [
+            "# Speed",
+            "",
+            f"Measured with `make bench` on {hardware['cpu']}, {hardware['cores']} cores, {hardware['system']}; "
+            f"torch {packages['torch']}. One thread a process; CPU seconds, both sides in turn, medians of pairs with the",
+            "smallest and largest ratio. A ratio is the time of what is named first over ours, unless the row says other.",
+            "",
+            "| row | what | ratio | seconds | aim | note |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *lines,
+            "",
+        ]
+        RESULTS.write_text("\n".join(text), encoding="utf-8")
+        print(f"written: {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

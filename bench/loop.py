@@ -1,0 +1,72 @@
+"""Our training loop, metering on, against a bare PyTorch loop that does the same work with the same settings."""
+
+from collections.abc import Iterator
+
+import torch
+from torch.nn import functional
+
+from bench.pairs import Line, in_turn
+from bench.work import LITE0, RESNET18, classifier, context, images, steps
+from harness.batches import Augment, Features, augmented, normalised
+from harness.seeding import torch_generator
+from harness.training import Recipe, fit
+
+BATCH, STEPS = 32, 12
+
+
+def rows(pairs: int) -> Iterator[Line]:
+    for backbone, size in ((LITE0, 64), (RESNET18, 32)):
+        yield _net(backbone, size, pairs)
+    yield _head(pairs)
+
+
+def _net(backbone: str, size: int, pairs: int) -> Line:
+    data, ctx = images(256, size), context(backbone, size)
+    net = classifier(ctx, data)
+    recipe = Recipe(lr=1e-3, head_lr=1e-3, norm="batch", batch_size=BATCH)
+
+    def ours() -> None:
+        with ctx.meter:
+            fit(net, data, ctx, name="bench", recipe=recipe, epochs=steps(STEPS, BATCH, len(data)))
+
+    def bare() -> None:
+        net.train()
+        optimiser = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4)
+        draws = torch_generator(0, "bench")
+        order = torch.randperm(len(data), generator=draws).repeat(2)
+        for step in range(STEPS):
+            index = order[step * BATCH : (step + 1) * BATCH].numpy()
+            batch = normalised(data.images[index], ctx.backbone, size=size)
+            logits = net(augmented(batch, Augment(), draws))
+            loss = functional.cross_entropy(logits, torch.from_numpy(data.labels[index]))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+
+    ratio = in_turn(ours, bare, pairs=pairs)
+    name = backbone.partition("(")[0]
+    return Line("loop", f"bare loop / ours, {name} {size} px, {STEPS} steps", ratio, ">= 0.97", "one counted step included")
+
+
+def _head(pairs: int) -> Line:
+    data, ctx = images(512, 64), context(LITE0, 64)
+    features = Features(torch.randn(len(data), 1280, generator=torch_generator(0, "bench")), data.labels)
+    epochs = 20.0
+
+    def ours() -> None:
+        head = torch.nn.Linear(1280, 10)
+        with ctx.meter:
+            fit(head, features, ctx, name="bench", recipe=Recipe(batch_size=BATCH), epochs=epochs)
+
+    def bare() -> None:
+        head = torch.nn.Linear(1280, 10)
+        optimiser = torch.optim.SGD(head.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4)
+        targets = torch.from_numpy(features.labels)
+        for _ in range(int(epochs)):
+            for index in torch.randperm(len(data)).split(BATCH):
+                loss = functional.cross_entropy(head(features.values[index]), targets[index])
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+
+    return Line("loop", "bare loop / ours, head on 512 cached features", in_turn(ours, bare, pairs=pairs))
