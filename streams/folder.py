@@ -80,7 +80,8 @@ def _read(path: Path) -> _Declared:
     try:
         return _Declared.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A mistyped key is also a missing one: what was typed says more.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = _Declared.model_fields if len(first["loc"]) == 1 else _Task.model_fields

@@ -49,7 +49,7 @@ def color(image: Image.Image, side: int = SIDE) -> Array:
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float64)
         high = 65535 if values.max() > 255 else 255
-        image = Image.fromarray((values * 255 / high).clip(0, 255).astype(np.uint8))
+        image = Image.fromarray((values * 255 / high).round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")

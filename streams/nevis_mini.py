@@ -11,7 +11,7 @@ from streams.font_glyphs import font_glyphs
 from streams.prepared import Array, Prepared, prepared
 from streams.stored import stored_task
 
-VERSION = "1"
+VERSION = "2"
 
 _SETS: Mapping[str, Callable[[], Mapping[str, Array]]] = {
     "digits": packaged.digits,

@@ -31,10 +31,13 @@ def stratified_splits(
         labels: class indices (n,).
     """
     parts: dict[Split, list[Array]] = {split: [] for split in shares}
+    owed = np.zeros(len(shares))
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
-        ends = np.cumsum(shared_out(len(members), shares))
-        for split, part in zip(shares, np.split(members, ends[:-1]), strict=True):
+        counts = shared_out(len(members), shares, owed)
+        # What rounding took from a split in one class it gets in the next ones, so that totals keep the shares too.
+        owed += _exact(len(members), shares) - counts
+        for split, part in zip(shares, np.split(members, np.cumsum(counts)[:-1]), strict=True):
             parts[split].append(part)
     empty = [np.empty(0, np.int64)]
     return {split: np.sort(np.concatenate(empty + found)).astype(np.int64) for split, found in parts.items()}
@@ -48,16 +51,24 @@ def strata(rows: Array) -> Array:
     return classes
 
 
-def shared_out(n: int, shares: Mapping[Split, int]) -> Sequence[int]:
-    """How many of ``n`` each split gets, in order: largest remainders, but none empty that can be filled."""
+def shared_out(n: int, shares: Mapping[Split, int], owed: Array | float = 0.0) -> Sequence[int]:
+    """How many of ``n`` each split gets, in order: largest remainders, but none empty that can be filled.
+
+    ``owed`` is added to the remainders.
+    """
     if n < len(shares):
         chosen = [split for split in _FIRST if split in shares][:n]
         return [int(split in chosen) for split in shares]
-    exact = np.array(list(shares.values())) * n / sum(shares.values())
+    exact = _exact(n, shares)
     counts = np.floor(exact).astype(int)
-    by_remainder = np.argsort(counts - exact, kind="stable")
+    # Rounded, so that equal remainders stay equal whatever was owed before.
+    by_remainder = np.argsort(np.round(counts - exact - owed, 9), kind="stable")
     counts[by_remainder[: n - counts.sum()]] += 1
     while (counts == 0).any():
         counts[counts.argmax()] -= 1
         counts[counts.argmin()] += 1
     return [int(count) for count in counts]
+
+
+def _exact(n: int, shares: Mapping[Split, int]) -> Array:
+    return np.array(list(shares.values())) * n / sum(shares.values())

@@ -47,8 +47,10 @@ class Faces:
         """Labels (n, classes) of 0 and 1 for tasks with several labels."""
         rows = np.zeros((n, self.classes), np.uint8)
         if self.asked == "pose":
-            for axis in range(self.classes // _BINS):
-                rows[np.arange(n), axis * _BINS + (np.arange(n) // _BINS**axis) % _BINS] = 1
+            # Yaw runs fastest, pitch slower; roll goes through all bins with each of them.
+            i = np.arange(n)
+            for axis, step in enumerate((i, i // _BINS, i + i // _BINS + i // _BINS**2)):
+                rows[i, axis * _BINS + step % _BINS] = 1
             return rows
         for k in range(self.classes // 2):
             # Every label is seen in every stretch of as many images as there are genes.

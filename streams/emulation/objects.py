@@ -11,6 +11,7 @@ from streams.emulation.fine_grained import COUNT, coat, palette
 from streams.emulation.grounds import Ground, ground
 from streams.emulation.labels import label_rows
 from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, taken, template_parts
+from streams.emulation.species import attributes, species_genes
 from streams.prepared import Array
 
 PARTS = 6
@@ -61,18 +62,14 @@ class Objects:
         if not self.species:
             return label_rows(n, self.classes, draws, extra=0.25)
         low, high = (round(share * self.species) for share in self.species_range)
-        return self._attributes()[low + np.arange(n) % (high - low)]
-
-    def _attributes(self) -> Array:
-        """What each species has, (species, classes): gene k is above one half, for the genes of color and form."""
-        found = genes(self.world, self.species, COUNT)[:, : self.classes] > np.float32(0.5)
-        return found.astype(np.uint8)
+        return attributes(self.world, self.species, self.classes)[low + np.arange(n) % (high - low)]
 
     def render(self, labels: Array, draws: Draws) -> Array:
         """uint8 (n, 64, 64, 1 or 3) for class indices (n,) or rows of labels (n, classes)."""
         n = len(labels)
         if self.species:
-            known = {row.tobytes(): k for k, row in enumerate(self._attributes())}
+            of_each = attributes(self.world, self.species, self.classes)
+            known = {row.tobytes(): k for k, row in enumerate(of_each)}
             labels = np.array([known[row.tobytes()] for row in labels])
         elif labels.ndim == 2:
             return self._several(labels, draws)
@@ -136,7 +133,8 @@ class Objects:
     def _things(self, labels: Array, draws: Draws) -> Parts:
         n = len(labels)
         if self.build:
-            g = genes(self.world, self.species or self.classes, COUNT)[labels] + draws.bell(2 * self.spread, (n, COUNT))
+            own = species_genes(self.world, self.species) if self.species else genes(self.world, self.classes, COUNT)
+            g = own[labels] + draws.bell(2 * self.spread, (n, COUNT))
             colors = coat(g) if self.build == "beast" else palette(g)
             parts = template_parts(BUILDS[self.build], colors, g[:, 30:], 0.6)
             return posed(parts, draws.uniform(*self.yaw, n))

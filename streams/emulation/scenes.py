@@ -46,12 +46,12 @@ class Scenes:
 
     def rows(self, n: int, draws: Draws) -> Array:
         """Labels (n, classes) of 0 and 1 for tasks with several labels."""
-        return label_rows(n, self.classes, draws, extra=0.4)
+        return label_rows(n, self.classes, draws, extra=0.3)
 
     def render(self, labels: Array, draws: Draws) -> Array:
         """uint8 (n, 64, 64, 1 or 3) for class indices (n,) or rows of labels (n, classes)."""
         if labels.ndim == 2:
-            seen = Objects(self.world, self.classes, ground="outdoor", scale=(0.5, 0.7), spread=self.spread / 2)
+            seen = Objects(self.world, self.classes, ground="outdoor", scale=(0.7, 0.9), spread=self.spread / 2)
             return seen.render(labels, draws)
         kinds = genes(self.world, self.classes, GENES)[labels]
         rooms = kinds[:, 0] < self.indoor

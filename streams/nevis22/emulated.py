@@ -83,7 +83,7 @@ def design(entry: Entry, *, seed: int = 0) -> Design:
 
 def sizes(total: int, classes: int) -> dict[Split, int]:
     """Images a split for a real set of ``total``: they grow with its logarithm, and every class is in every split."""
-    floor = next(each for most, each in ((60, 5), (120, 4), (430, 3), (math.inf, 2)) if classes <= most)
+    floor = next(each for most, each in ((60, 8), (120, 6), (430, 5), (1000, 3), (math.inf, 2)) if classes <= most)
     train = max(floor * classes, round(150 + 112 * (math.log10(max(total, 100)) - 2)))
     return {
         Split.TRAIN: train,

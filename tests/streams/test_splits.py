@@ -37,6 +37,11 @@ def test_every_image_is_in_exactly_one_split_and_a_class_of_four_in_all(labels, 
         assert sum(held) == min(labels.count(label), 4)
 
 
+def test_rounding_in_many_small_classes_does_not_starve_a_split() -> None:
+    sizes = [len(index) for index in _cut(np.arange(1000) % 100, OFFICIAL_TEST).values()]
+    assert sizes == [700, 150, 150]
+
+
 def test_a_class_of_one_image_is_for_training() -> None:
     splits = _cut([0] * 10 + [1])
     assert 10 in splits[Split.TRAIN]
