@@ -1,6 +1,5 @@
 """How do stored images become what a net is fed? Slices of uint8 arrays, normalised and augmented as one tensor."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +69,20 @@ def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> T
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def order(n: int, generator: torch.Generator) -> Iterator[int]:
+class Order:
     """Indices without end: one permutation of ``range(n)`` after another, so that every batch can be full."""
-    while True:
-        yield from torch.randperm(n, generator=generator).tolist()
+
+    def __init__(self, n: int, generator: torch.Generator) -> None:
+        self._n = n
+        self._generator = generator
+        self._ahead = np.empty(0, dtype=np.int64)
+
+    def take(self, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The next ``count`` indices, sorted: a batch has no order, and sorted reads of a file are faster."""
+        while len(self._ahead) < count:
+            self._ahead = np.append(self._ahead, torch.randperm(self._n, generator=self._generator).numpy())
+        taken, self._ahead = self._ahead[:count], self._ahead[count:]
+        return np.sort(taken)
 
 
 def stratified(labels: np.ndarray[Any, Any], count: int, generator: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -115,5 +124,6 @@ def loss_of(logits: Tensor, wanted: Tensor, *, smoothing: float = 0.0) -> Tensor
 def take(data: Examples | Features, index: Any, *, backbone: Backbone, size: int, device: str) -> Tensor:
     """The rows ``index`` of ``data`` as a net wants them."""
     if isinstance(data, Features):
-        return data.values[index].to(device)
+        rows = data.values[index] if isinstance(index, slice) else data.values.index_select(0, torch.from_numpy(index))
+        return rows.to(device)
     return normalised(data.images[index], backbone, size=size, device=device)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.backbone import Backbone, Classifier, feature_width, zero_head
-from harness.batches import Augment, Features, augmented, order, stratified, take, targets
+from harness.batches import Augment, Features, Order, augmented, stratified, take, targets
 from harness.meter import ComputeMeter, CostPhase
 from harness.seeding import named_seed, numpy_generator, torch_generator
 from harness.spec import Setting
@@ -115,7 +115,7 @@ class Context:
         images_left = math.inf if epochs == math.inf else round(epochs * len(data))
         if math.inf == flops_left == seconds_left == images_left:
             raise ValueError("a loop needs an end: a budget or epochs")
-        ahead = order(len(data), self.generator(name, "order"))
+        ahead = Order(len(data), self.generator(name, "order"))
         draws = self.generator(name, "augment")
         price = meter.price(net, self.shape(data)) if net is not None else None
         each, seen = 0.0, 0
@@ -130,7 +130,7 @@ class Context:
                 if count < images_left - seen:
                     meter.stopped = "flops"
                 return
-            index = np.sort([next(ahead) for _ in range(count)])
+            index = ahead.take(count)
             inputs = self.inputs(data, index)
             if augment is not None and isinstance(data, Examples):
                 inputs = augmented(inputs, augment, draws)

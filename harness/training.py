@@ -87,6 +87,7 @@ def fit(
             module.eval()
     optimiser = _optimiser(net, recipe)
     base = [group["lr"] for group in optimiser.param_groups]
+    trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     finite = torch.ones((), dtype=torch.bool, device=ctx.device)
     augment = Augment() if recipe.augment else None
     autocast = ctx.autocast(net)
@@ -100,7 +101,8 @@ def fit(
         with autocast:
             logits = net(inputs)
         loss = loss_of(logits.float(), wanted, smoothing=recipe.smoothing)
-        optimiser.zero_grad(set_to_none=True)
+        for parameter in trained:
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         # Kept on the device: reading the loss at every step would make a GPU wait for it.
