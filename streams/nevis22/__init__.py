@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from harness.errors import UserError
+from harness.errors import UserError, unknown
 from harness.stream import Stream
 from harness.task import Task
 from harness.written import Written
@@ -15,7 +15,12 @@ Source = Literal["emulated", "real", "best"]
 
 
 def nevis22(
-    *, variant: Variant = "full", source: Source = "emulated", skip_missing: bool = False, seed: int = 0
+    *,
+    variant: Variant = "full",
+    source: Source = "emulated",
+    tasks: list[str] | None = None,
+    skip_missing: bool = False,
+    seed: int = 0,
 ) -> Stream:
     """NEVIS'22 (arXiv 2211.11747): all 106 tasks in their order of years, and its shorter variants.
 
@@ -23,19 +28,27 @@ def nevis22(
         variant: full (106 tasks), short (29), tiny (7), debug (2), imagenet_only (1), major_domain (70),
             large_dataset (67), or the full stream without_first_30, without_last_30, without_imagenet.
         source: emulated; real: the real images, all of which must be at hand; best: real where they are at hand.
+        tasks: names of those that are wanted; their order stays that of the stream.
         skip_missing: with ``source=real``, leave out the tasks whose images are missing. Part of the fingerprint.
         seed: another seed emulates other worlds of the same design.
 
     Raises:
-        UserError: real images are missing (they are listed), or damaged.
+        UserError: there is no task of a name in ``tasks``; real images are missing (they are listed), or damaged.
     """
-    asked = {"variant": variant, "source": source, "skip_missing": skip_missing, "seed": seed}
-    usual = {"variant": "full", "source": "emulated", "skip_missing": False, "seed": 0}
+    asked = {"variant": variant, "source": source, "tasks": tasks, "skip_missing": skip_missing, "seed": seed}
+    usual = {"variant": "full", "source": "emulated", "tasks": None, "skip_missing": False, "seed": 0}
     if skip_missing and source != "real":
         raise UserError(f"skip_missing=True is for source=real; with source={source} no task is missing")
-    tasks = _tasks(entries(variant), source, skip_missing=skip_missing, seed=seed)
+    chosen = entries(variant)
+    if tasks is not None:
+        known = {entry.name for entry in chosen}
+        for name in tasks:
+            if name not in known:
+                raise unknown(f"task of nevis22 {variant} named", name, known)
+        chosen = [entry for entry in chosen if entry.name in tasks]
+    found = _tasks(chosen, source, skip_missing=skip_missing, seed=seed)
     options = {key: value for key, value in asked.items() if value != usual[key]}
-    return Stream(str(Written("nevis22", options)), VERSION, tasks)
+    return Stream(str(Written("nevis22", options)), VERSION, found)
 
 
 def _tasks(chosen: list[Entry], source: Source, *, skip_missing: bool, seed: int) -> tuple[Task, ...]:

@@ -111,6 +111,14 @@ def test_every_variant_and_seed_has_a_fingerprint_of_its_own() -> None:
     assert len({stream.fingerprint() for stream in streams}) == len(streams)
 
 
+def test_some_tasks_can_be_asked_for_by_name() -> None:
+    stream = make("streams", "nevis22(tasks=[pacs, mnist])")
+    assert [task.name for task in stream] == ["mnist", "pacs"]
+    assert make("streams", stream.name).fingerprint() == stream.fingerprint()
+    with pytest.raises(UserError, match="did you mean 'pacs'"):
+        nevis22(tasks=["pac"])
+
+
 def test_a_wrong_variant_is_told_the_nearest_one() -> None:
     with pytest.raises(UserError, match="did you mean 'short'"):
         make("streams", "nevis22(variant=shrt)")
