@@ -49,6 +49,11 @@ class Board:
         return Draws(len(self.tasks), max(1, len(self.seeds)))
 
     @cached_property
+    def place(self) -> dict[str, int]:
+        """Row of each task, by the letters and digits of its name."""
+        return {plain(str(name)): place for place, name in enumerate(self.tasks["task"])}
+
+    @cached_property
     def reference(self) -> str | None:
         """The dense finetuning, or None if it was not run."""
         return REFERENCE if REFERENCE in self.labels else None
@@ -131,12 +136,18 @@ class Board:
             tables = {cell: self.values(*cell) for cell in group}
             easy = np.mean([np.nanmean(table, axis=1) for table in tables.values()], axis=0)
             widen = math.sqrt(len(group) / (len(group) - 1))
+            # Every task is there, so that resampled means are linear: those of what is taken out are drawn once.
+            eased = self.draws.means(np.repeat(easy[:, None], max(1, len(self.seeds)), axis=1)) - easy.mean()
             for cell, table in tables.items():
-                left = table - easy[:, None]
-                spread = (self.draws.means(left) - mean_of(left)) * widen
+                spread = (self.means(*cell) - mean_of(table) - eased) * widen
                 value = mean_of(table)
                 found[cell] = percentile(value, value + spread, table)
         return found
+
+
+def plain(name: str) -> str:
+    """Letters and digits of a name: ``CIFAR-10`` and ``cifar10`` are one data set."""
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def boards(frames: Frames) -> list[Board]:

@@ -73,10 +73,20 @@ class Draws:
         return percentile(mean_of(values), self.means(values), values, level=level)
 
 
+def seed_means(values: Floats) -> Floats:
+    """Mean over the seeds that are there, (tasks,), of ``values`` (tasks, seeds); nan for a task without any."""
+    there = np.asarray(~np.isnan(values))
+    count = there.sum(axis=1)
+    total = np.where(there, values, 0.0).sum(axis=1)
+    means: Floats = np.where(count > 0, total / np.maximum(count, 1), math.nan)
+    return means
+
+
 def mean_of(values: Floats) -> float:
     """Mean over tasks of the mean over the seeds that are there; tasks without any do not count."""
-    rows = [row[~np.isnan(row)].mean() for row in values if not np.isnan(row).all()]
-    return float(np.mean(rows)) if rows else math.nan
+    means = seed_means(values)
+    known = means[~np.isnan(means)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def percentile(value: float, resampled: Floats, values: Floats, *, level: float = LEVEL) -> Interval:

@@ -1,6 +1,7 @@
 """Is a claim borne out? One function a claim: board in, finding out. Thresholds were fixed before anything was run."""
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -217,8 +218,8 @@ def best_keep_follows_budget(board: Board) -> Finding:
     best = ratios[np.argmin([[mean_of(board.values(x, b)) for x in labels] for b in budgets], axis=1)]
     drawn = ratios[np.argmin(resampled, axis=1)]
     # Every strategy spends what the budget gives: its place in the order is enough for ranks.
-    value = _correlation(best)
-    spread = np.asarray([_correlation(drawn[:, i]) for i in range(drawn.shape[1])])
+    value = _correlation(tuple(best.tolist()))
+    spread = np.asarray([_correlation(tuple(column)) for column in drawn.T.tolist()])
     estimate = percentile(value, spread, board.values(labels[0], budgets[0]))
     said = f"rank correlation {value:+.2f}; best keep: " + ", ".join(
         f"{b}: {r:g}" for b, r in zip(budgets, best, strict=True)
@@ -229,9 +230,10 @@ def best_keep_follows_budget(board: Board) -> Finding:
     return Finding("refuted" if estimate.high <= 0 else "inconclusive", said, estimate, cells)
 
 
-def _correlation(best: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
+@cache
+def _correlation(best: tuple[float, ...]) -> float:
     # One keep-ratio that is best everywhere follows nothing.
-    return 0.0 if (best == best[0]).all() else float(spearmanr(np.arange(len(best)), best).statistic)
+    return 0.0 if len(set(best)) == 1 else float(spearmanr(np.arange(len(best)), best).statistic)
 
 
 def zero_shot(board: Board) -> Finding:

@@ -11,7 +11,7 @@ from harness.errors import UserError
 from harness.written import parse
 from reports import counts
 from reports.baselines import Baseline, Number, chosen
-from reports.board import Board, boards
+from reports.board import Board, boards, plain
 from reports.bootstrap import Draws
 from reports.frame import Frames, read
 from reports.tables import Column, Table
@@ -191,13 +191,5 @@ def same_strategy(theirs: str | None, ours: str, options: Mapping[str, Any]) -> 
 
 
 def _place(number: Number, board: Board) -> int | None:
-    """Where on the board the number's task is."""
-    names = board.tasks["task"]
-    return next((i for i, name in enumerate(names) if number.task and _same_name(name, number.task)), None)
-
-
-def _same_name(ours: object, theirs: str) -> bool:
-    def plain(text: str) -> str:
-        return "".join(c for c in text.lower() if c.isalnum())
-
-    return plain(str(ours)) == plain(theirs)
+    """Where on the board the number's task is; names agree in their letters and digits."""
+    return board.place.get(plain(number.task)) if number.task else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 from harness.written import parse
 from reports.board import Board
-from reports.bootstrap import Draws, Interval, mean_of, percentile
+from reports.bootstrap import Draws, Interval, mean_of, percentile, seed_means
 
 Floats = NDArray[np.float64]
 Verdict = Literal["supported", "refuted", "inconclusive", "not tested"]
@@ -117,7 +117,7 @@ def cross_fitted(board: Board, labels: Sequence[str], budget: str) -> Floats:
     Choosing on the task that is then scored would manufacture a gain.
     """
     tables = [board.values(label, budget) for label in labels]
-    means = np.stack([np.asarray([row[~np.isnan(row)].mean() for row in table]) for table in tables])
+    means = np.stack([seed_means(table) for table in tables])
     chosen = np.empty_like(tables[0])
     for task in range(len(chosen)):
         rest = np.delete(means, task, axis=1)

@@ -191,14 +191,18 @@ def _epochs_above(ax: Any, table: pd.DataFrame) -> None:
 
 
 def save(figure: "Figure", folder: Path, name: str) -> str:
-    """Write ``name``.svg, .png and .pdf below ``folder``; equal numbers give equal files. Returns the SVG's text."""
+    """Write ``name``.svg, .pdf and, but for columns of a paper, .png; equal numbers, equal files. Returns the SVG."""
     import matplotlib as mpl
 
     with mpl.rc_context(RC | {"svg.hashsalt": name}), warnings.catch_warnings():
         # A name may hold characters that the font lacks; they show as boxes in PNG and PDF, and right in SVG.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # Laid out once: every further file would solve the same layout again.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, facecolor="white")
-        figure.savefig(folder / f"{name}.png", facecolor="white")
+        if not name.endswith("_column"):
+            figure.savefig(folder / f"{name}.png", facecolor="white")
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
     return (folder / f"{name}.svg").read_text(encoding="utf-8")
 

@@ -37,7 +37,7 @@ def fit(xs: list[Floats], errors: Floats) -> Law:
     2203.15556, approach 3). Exponents come from a grid, the rest in closed form, so that a fit has no starting point
     to depend on; each column is fitted on its own.
     """
-    grids = np.meshgrid(*[EXPONENTS if len(xs) == 1 else EXPONENTS[::2]] * len(xs), indexing="ij")
+    grids = np.meshgrid(*[EXPONENTS if len(xs) == 1 else EXPONENTS[::3]] * len(xs), indexing="ij")
     choices = np.stack([grid.ravel() for grid in grids], axis=1)
     columns = errors.shape[1]
     best = np.full(columns, np.inf)

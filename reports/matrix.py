@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from reports.board import Board, Floats
+from reports.board import Board
+from reports.bootstrap import seed_means
 from reports.frame import MISSING
 from reports.tables import Column, Table
 
@@ -14,7 +15,7 @@ from reports.tables import Column, Table
 def matrix_table(board: Board, budget: str) -> Table:
     """Errors of every strategy on every task at ``budget``, mean over seeds; colored by rank within a task."""
     labels = [label for label in board.labels if (label, budget) in board.cells]
-    means = {label: _seed_means(board.values(label, budget)) for label in labels}
+    means = {label: seed_means(board.values(label, budget)) for label in labels}
     notes, order = _notes(board, budget), [int(index) for index in board.tasks["index"]]
     columns: dict[str, list[object]] = {"strategy": list(labels)}
     shown = [Column("strategy", "Strategy")]
@@ -50,10 +51,6 @@ def matrix_table(board: Board, budget: str) -> Table:
         filters={"strategy": "strategy"},
         folded=budget != board.budgets[-1],
     )
-
-
-def _seed_means(values: Floats) -> Floats:
-    return np.asarray([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else math.nan for row in values])
 
 
 def _notes(board: Board, budget: str) -> dict[tuple[str, int], str]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from reports import metrics
 from reports.board import REFERENCE, Board
-from reports.bootstrap import percentile
+from reports.bootstrap import percentile, seed_means
 from reports.tables import Column, Table
 
 SHARES = (0.90, 0.95, 0.99)
@@ -126,10 +126,7 @@ def _by_task(board: Board, label: str) -> list[tuple[metrics.Floats, metrics.Flo
     budgets = [budget for budget in board.budgets if (label, budget) in board.cells]
 
     def means(column: str) -> metrics.Floats:
-        tables = [board.values(label, budget, column) for budget in budgets]
-        return np.asarray(
-            [[row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else math.nan for row in t] for t in tables]
-        )
+        return np.stack([seed_means(board.values(label, budget, column)) for budget in budgets])
 
     if not budgets:
         return [(np.empty(0), np.empty(0)) for _ in range(len(board.tasks))]
