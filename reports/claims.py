@@ -3,12 +3,12 @@
 import math
 import tomllib
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from reports import claim_tests
 from reports.board import Board
 from reports.evidence import Finding
 from reports.tables import Column, Table
@@ -36,7 +36,8 @@ def claims() -> tuple[Claim, ...]:
 
 def judged(claim: Claim, board: Board) -> Finding:
     """What the runs of ``board`` say about ``claim``."""
-    finding: Finding = getattr(claim_tests, claim.test)(board)
+    module, _, function = claim.test.partition(":")
+    finding: Finding = getattr(import_module(f"reports.{module}"), function)(board)
     return finding
 
 
@@ -57,7 +58,7 @@ def claims_table(board: Board) -> Table:
                 "estimate": estimate.value if estimate else math.nan,
                 "low": estimate.low if estimate else math.nan,
                 "high": estimate.high if estimate else math.nan,
-                "n": estimate.n if estimate else 0,
+                "n": estimate.n if estimate else math.nan,
                 "tasks": _provenance(board, finding) if estimate else "",
                 "runs": len(runs),
                 "rests_on": "; ".join(dict.fromkeys(label for label, _ in cells)),

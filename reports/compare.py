@@ -42,6 +42,7 @@ def compared(frames: Frames, baselines: Sequence[Baseline]) -> Table:
     """The table of :func:`compare`, from frames."""
     ours = boards(frames)
     rows = [row for baseline in baselines for number in baseline.numbers for row in _rows(baseline, number, ours)]
+    rows.sort(key=lambda row: (row["verdict"] == "not comparable", math.isnan(row["ours"])))
     return Table(
         "baselines",
         "Published numbers and ours",
@@ -58,12 +59,12 @@ def compared(frames: Frames, baselines: Sequence[Baseline]) -> Table:
 _COLUMNS = (
     Column("source", "Source"),
     Column("what", "What"),
-    Column("theirs", "Theirs", "number"),
+    Column("theirs", "Theirs", "exact"),
     Column("unit", "Unit"),
     Column("spread", "Their spread", "number"),
     Column("ours", "Ours [95%]", "number", low="low", high="high"),
     Column("n", "n", "count"),
-    Column("distance", "Distance", "signed"),
+    Column("distance", "Distance", "number"),
     Column("verdict", "Verdict"),
     Column("why", "Why"),
     Column("by", "Ours is"),
@@ -77,7 +78,7 @@ def _rows(baseline: Baseline, number: Number, ours: Sequence[Board]) -> list[dic
         "source": baseline.id, "what": number.what, "theirs": number.value, "unit": number.unit,
         "spread": number.spread, "where": number.where, "address": baseline.address, "read": baseline.read,
         "also": " ".join(baseline.also),
-        "ours": math.nan, "low": math.nan, "high": math.nan, "n": 0, "distance": math.nan, "by": "",
+        "ours": math.nan, "low": math.nan, "high": math.nan, "n": math.nan, "distance": math.nan, "by": "",
     }  # fmt: skip
     if number.metric in ("gmacs", "mparameters"):
         return [fixed | _counted(number)]

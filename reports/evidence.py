@@ -75,6 +75,12 @@ def keep_of(board: Board, label: str) -> float:
     return float(keep)
 
 
+def how_much(board: Board, label: str) -> tuple[str, str]:
+    """What a strategy keeps, as it was asked for: keep-ratio and share of FLOPs; equal means the same shapes."""
+    options = board.options.get(label, {})
+    return str(options.get("keep")), str(options.get("flops"))
+
+
 def forward_flops(board: Board, label: str) -> float:
     """FLOPs of one prediction, mean over tasks: what evaluation was metered at, over its images."""
     part = board.rows[(board.rows["label"] == label) & (board.rows["n"] > 0)]

@@ -15,7 +15,7 @@ from reports.style import COLORS, FRONT, RC, Look, shortened
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from reports.optimal import Scaling
+    from reports.scaling import Scaling
 
 WIDE, NARROW = 7.4, 3.5
 """Inches: text width, and one column of a two-column paper."""
@@ -64,7 +64,7 @@ def optimal_picture(
 
     Args:
         chances: from :func:`reports.optimal.chance_table`. Strategies that never reach 2% are left out.
-        law: from :func:`reports.optimal.scaling`; without it there is no right picture.
+        law: from :func:`reports.scaling.scaling`; without it there is no right picture.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -99,14 +99,15 @@ def profile_picture(profiles: pd.DataFrame, look: Mapping[str, Look], *, width: 
     thresholds = [name for name in profiles.columns if name.startswith("at_")]
     x = [float(name.removeprefix("at_")) for name in thresholds]
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(min(width, 4.6), 2.8), layout="constrained")
+        below = 0.16 * len(profiles) if width < 5 else 0
+        figure = Figure(figsize=(width, 2.8 + below), layout="constrained")
         ax: Any = figure.subplots()
         for row in profiles.to_dict("records"):
             mine = look[row["strategy"]]
             ax.plot(x, [row[name] for name in thresholds], color=mine.light, lw=1.3, dashes=mine.dash or (None, None),
                     marker=mine.marker, markersize=4, markevery=4, label=shortened(row["strategy"], 34))  # fmt: skip
         ax.set(xlabel="error", ylabel="share of tasks and seeds", xlim=(0, 1), ylim=(0, 1.03))
-        ax.legend(loc="lower right", fontsize=6, handlelength=2.6)
+        figure.legend(loc="outside lower left" if width < 5 else "outside right upper", handlelength=2.6)
     return figure
 
 

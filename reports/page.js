@@ -105,7 +105,7 @@ function draw(board) {
   const status = document.getElementById(`${board.anchor}-status`);
   const part = tasks.length === board.tasks.length ? `all ${tasks.length} tasks` : `${tasks.length} of ${board.tasks.length} tasks`;
   const torn = found.filter((p) => !p.complete).length;
-  status.textContent = `${found.length} points over ${part}` + (torn ? `; ${torn} hollow ones miss tasks` : "");
+  status.textContent = `${found.length} points over ${part}` + (torn ? `; ${torn} hollow, over fewer tasks` : "");
   if (!found.length) { place.append(element("p", {}, "Nothing is left by these filters.")); return; }
   const heights = found.flatMap((p) => [p.error, p.low ?? p.error, p.high ?? p.error]);
   if (dots) for (const p of found) for (const k of p.kept) heights.push(...k.errors);

@@ -17,7 +17,7 @@ class Look(NamedTuple):
 # black.
 # Ordered so that neighbors differ in lightness too.
 COLORS = [("#1a1a1a", "#f2f2f2"), ("#0072b2", "#56b4e9"), ("#b06f00", "#f0b43c"), ("#d55e00", "#ff8a4c"),
-          ("#00855f", "#2fc79a"), ("#a8508a", "#e39ac8"), ("#5b5bb5", "#a5a5f5"), ("#7a6a00", "#d8c94a")]  # fmt: skip
+          ("#007a57", "#2fc79a"), ("#a8508a", "#e39ac8"), ("#5b5bb5", "#a5a5f5"), ("#7a6a00", "#d8c94a")]  # fmt: skip
 FAMILIES = ("finetune", "linear_probe", "channel_pruned", "filter_pruned", "ot_fused", "ncm", "ridge", "knn")
 """Whose color is always the same; others take what is left, in order of name."""
 

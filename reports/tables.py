@@ -9,7 +9,7 @@ import pandas as pd
 DASH = "\u2013"
 """Stands where there is no number."""
 
-Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed"]
+Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed", "exact"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,9 @@ def written(value: Any, style: Style) -> str:
     match style:
         case "count":
             return f"{number:,.0f}".replace(",", "\u202f")
+        case "exact":
+            # A published number as it was printed: no digit more or less.
+            return str(value)
         case "error":
             return f"{number:.3f}"
         case "signed":

@@ -12,8 +12,9 @@ from reports.board import boards
 from reports.curves import curves
 from reports.frame import read
 from reports.law import fit
-from reports.optimal import chance_table, chances, crossings, optimal_table, scaling, scaling_table
+from reports.optimal import chance_table, chances, crossings, optimal_table
 from reports.recovery import payback, recovery_table
+from reports.scaling import scaling, scaling_table
 
 
 def planted(made, folder, strategies, error, **more):
@@ -131,9 +132,6 @@ def test_a_law_of_size_and_examples_predicts_what_it_did_not_see():
     assert law.residual < 2e-3
     expected = 0.05 + 0.03 * 0.7**-0.8 + 0.2 * 2**-0.5
     assert law.at(np.array([0.7]), np.array([2.0]))[0, 0] == pytest.approx(expected, abs=0.01)
-#
-        0.05 + 0.03 * 0.7**-0.8 + 0.2 * 2**-0.5, abs=0.01
-    )
 
 
 def test_scaling_needs_three_nets_and_three_budgets(made, tmp_path, results):

@@ -2,12 +2,12 @@
 
 import math
 import zlib
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 from harness.written import parse
-from reports import claim_tests
 from reports.board import boards
 from reports.bootstrap import Interval
 from reports.claims import claims, claims_table, judged
@@ -35,7 +35,8 @@ def finding(board, name):
 def test_every_claim_has_a_test_a_threshold_and_a_source():
     assert [claim.id for claim in claims()] == [f"C{i}" for i in range(1, 13)] + ["IF1", "IF2", "IF3"]
     for claim in claims():
-        assert callable(getattr(claim_tests, claim.test))
+        module, _, function = claim.test.partition(":")
+        assert callable(getattr(import_module(f"reports.{module}"), function))
         assert claim.refuted_if
         assert claim.address.startswith("https://")
 

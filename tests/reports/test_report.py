@@ -81,7 +81,7 @@ def test_a_failed_run_is_shown_with_the_place_of_its_failure(one, tmp_path):
     page = write_report([tmp_path], tmp_path / "out").read_text()
     assert "b.py:7: ValueError: odd" in page
     assert "the run failed before it" in page
-    assert "1 runs failed" in page
+    assert "1 run failed" in page
 
 
 def test_an_empty_folder_gives_a_page_that_says_so(tmp_path):

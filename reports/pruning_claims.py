@@ -1,4 +1,4 @@
-"""Is a claim borne out? One function a claim: board in, finding out. Thresholds were fixed before anything was run."""
+"""Is pruning what it is said to be? Tests of the claims on gain, cost and controls: board in, finding out."""
 
 import math
 from functools import cache
@@ -13,6 +13,7 @@ from reports.evidence import (
     cross_fitted,
     forward_flops,
     gain_verdict,
+    how_much,
     keep_of,
     not_tested,
     over_budgets,
@@ -28,17 +29,9 @@ FLAT = 0.005
 """The dense net counts as trained out where doubling the budget gains less than half a point."""
 
 EQUAL_FLOPS = 0.05
-TIME_SAVED = 0.9
-FORMULA = 0.02
 
 NEAR = frozenset({"object", "objects", "scene", "scenes"})
 FAR = frozenset({"ocr", "texture", "medical", "satellite", "remote-sensing"})
-
-# Share of the dense ResNet-50's multiply-adds at 224 px, by arithmetic on layer shapes.
-RESNET50 = {
-    "channel_pruned": {0.9: 0.813, 0.75: 0.568, 0.5: 0.257, 0.25: 0.068, 0.1: 0.012},
-    "filter_pruned": {0.9: 0.871, 0.75: 0.695, 0.5: 0.446, 0.25: 0.253, 0.1: 0.165},
-}
 
 
 def low_compute_gain(board: Board) -> Finding:
@@ -160,8 +153,8 @@ def pruned_over_probe(board: Board) -> Finding:
 
 def _versus(board: Board, family: str, what: str, **control: str) -> Finding:
     """The plain family against one control option, same keep-ratio, over all shared budgets and keep-ratios."""
-    plain = {_how_much(board, label): label for label in pick(board, family)}
-    others = {_how_much(board, label): label for label in pick(board, family, **control)}
+    plain = {how_much(board, label): label for label in pick(board, family)}
+    others = {how_much(board, label): label for label in pick(board, family, **control)}
     pairs = [(plain[k], others[k]) for k in plain if k in others and shared(board, plain[k], others[k])]
     if not pairs:
         told = ", ".join(f"{key}={value}" for key, value in control.items())
@@ -171,11 +164,6 @@ def _versus(board: Board, family: str, what: str, **control: str) -> Finding:
     gain = paired(board, worse, better)
     cells = [(label, budget) for a, b in pairs for budget in shared(board, a, b) for label in (a, b)]
     return Finding(gain_verdict(gain), f"{what} {points(gain)} over all budgets", gain, cells)
-
-
-def _how_much(board: Board, label: str) -> tuple[str, str]:
-    options = board.options.get(label, {})
-    return str(options.get("keep")), str(options.get("flops"))
 
 
 def selection_matters(board: Board) -> Finding:
@@ -221,9 +209,8 @@ def best_keep_follows_budget(board: Board) -> Finding:
     value = _correlation(tuple(best.tolist()))
     spread = np.asarray([_correlation(tuple(column)) for column in drawn.T.tolist()])
     estimate = percentile(value, spread, board.values(labels[0], budgets[0]))
-    said = f"rank correlation {value:+.2f}; best keep: " + ", ".join(
-        f"{b}: {r:g}" for b, r in zip(budgets, best, strict=True)
-    )
+    listed = ", ".join(f"{r:g} at {b}" for b, r in zip(budgets, best, strict=True))
+    said = f"rank correlation {value:+.2f}; best keep-ratio {listed}"
     cells = [(label, budget) for budget in budgets for label in labels]
     if estimate.low > 0:
         return Finding("supported", said, estimate, cells)
@@ -234,117 +221,3 @@ def best_keep_follows_budget(board: Board) -> Finding:
 def _correlation(best: tuple[float, ...]) -> float:
     # One keep-ratio that is best everywhere follows nothing.
     return 0.0 if len(set(best)) == 1 else float(spearmanr(np.arange(len(best)), best).statistic)
-
-
-def zero_shot(board: Board) -> Finding:
-    """C10. What was spent before the stream is pruning and nothing else."""
-    labels = [label for family in ("filter_pruned", "channel_pruned") for label in pick(board, family)]
-    part = board.rows[board.rows["label"].isin(labels) & (board.rows["index"] == board.tasks["index"].min())]
-    part = part[part["setup_flops"].notna()]
-    if part.empty:
-        return not_tested("needs a finished first task of filter_pruned or channel_pruned")
-    other = (part["setup_flops"] - part.get("flops_prune", 0)).clip(lower=0)
-    cells = sorted({(str(r.label), str(r.budget)) for r in part.itertuples()})
-    estimate = Interval(float(other.max()), math.nan, math.nan, len(part), 1)
-    said = (
-        f"{other.max():.3g} FLOPs before the stream were not pruning, in {len(part)} runs; kept sets are tested in code"
-    )
-    return Finding("supported" if other.max() == 0 else "refuted", said, estimate, cells)
-
-
-def cost_formula(board: Board) -> Finding:
-    """C11. Metered share of the dense FLOPs of a prediction against layer arithmetic, for ResNet-50."""
-    if not str(board.setting["backbone"]).endswith("resnet50") or board.reference is None:
-        return not_tested("needs the backbone torchvision:resnet50 and dense finetune")
-    dense, off, cells = forward_flops(board, board.reference), [], []
-    for family, table in RESNET50.items():
-        for label in pick(board, family):
-            expected, mine = table.get(keep_of(board, label)), forward_flops(board, label)
-            if expected and mine > 0:
-                off.append(abs(mine / dense / expected - 1))
-                cells += [(label, budget) for budget in board.budgets if (label, budget) in board.cells]
-    if not off:
-        return not_tested(f"needs a keep-ratio of {sorted(RESNET50['filter_pruned'])}")
-    estimate = Interval(max(off), math.nan, math.nan, len(off), len(board.tasks))
-    verdict = "supported" if max(off) <= FORMULA else "refuted"
-    return Finding(verdict, f"off by at most {max(off):.1%} over {len(off)} nets", estimate, cells)  # type: ignore[arg-type]
-
-
-def time_saved(board: Board) -> Finding:
-    """C12. Latency of a prediction at keep 0.5 over the dense net's, beside the share of FLOPs."""
-    dense = board.reference
-    found = [label for label in pick(board, "filter_pruned") if keep_of(board, label) == 0.5]
-    budgets = shared(board, dense, found[0]) if dense and found else []
-    if not dense or not budgets:
-        return not_tested("needs dense finetune and filter_pruned(keep=0.5)")
-    mine, full = (
-        np.nanmean([board.values(x, b, "latency_seconds") for b in budgets], axis=0) for x in (found[0], dense)
-    )
-    ratio = board.draws.interval(mine / full)
-    share = forward_flops(board, found[0]) / forward_flops(board, dense)
-    said = f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of the time for {share:.2f} of the FLOPs"
-    cells = [(label, budget) for budget in budgets for label in (dense, found[0])]
-    if ratio.low <= TIME_SAVED < ratio.high or math.isnan(ratio.low):
-        return Finding("inconclusive", said, ratio, cells)
-    return Finding("supported" if ratio.high < TIME_SAVED else "refuted", said, ratio, cells)
-
-
-def _fused_pairs(board: Board) -> list[tuple[str, str, float]]:
-    """(fused, plain, keep) of the same layout and the same share kept."""
-    found = []
-    for layout, family in (("filter", "filter_pruned"), ("channel", "channel_pruned")):
-        plain = {_how_much(board, label): label for label in pick(board, family)}
-        for label in pick(board, "ot_fused", but=("layout",)):
-            if (
-                str(board.options[label].get("layout", "filter")) == layout
-                and (key := _how_much(board, label)) in plain
-            ):
-                found.append((label, plain[key], keep_of(board, label)))
-    return [pair for pair in found if shared(board, *pair[:2])]
-
-
-_FUSED = "needs ot_fused and the pruned strategy of its layout at the same keep-ratio"
-
-
-def fused_without_training(board: Board) -> Finding:
-    """IF1. Error right after preparing, before any training, where runs recorded it."""
-    pairs = [p for p in _fused_pairs(board) if "error_before" in board.rows]
-    gains = [
-        (a, b, budget) for a, b, _ in pairs for budget in shared(board, a, b)[:1]
-        if not np.isnan(board.values(a, budget, "error_before")).all()
-    ]  # fmt: skip
-    if not gains:
-        return not_tested("no run recorded an error before training; 'make bench-fusion' measures this one")
-    worse = np.mean([board.values(b, budget, "error_before") for _, b, budget in gains], axis=0)
-    better = np.mean([board.values(a, budget, "error_before") for a, _, budget in gains], axis=0)
-    gain = paired(board, worse, better)
-    cells = [(x, budget) for a, b, budget in gains for x in (a, b)]
-    return Finding(gain_verdict(gain), f"fusion gains {points(gain)}", gain, cells)
-
-
-def fused_after_finetuning(board: Board) -> Finding:
-    """IF2. Fused against plainly pruned at equal budget, over all shared budgets and keep-ratios."""
-    pairs = _fused_pairs(board)
-    if not pairs:
-        return not_tested(_FUSED)
-    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b, _ in pairs], axis=0)
-    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b, _ in pairs], axis=0)
-    gain = paired(board, worse, better)
-    cells = [(x, budget) for a, b, _ in pairs for budget in shared(board, a, b) for x in (a, b)]
-    return Finding(gain_verdict(gain), f"fusion gains {points(gain)} over all budgets", gain, cells)
-
-
-def fusion_gain_grows(board: Board) -> Finding:
-    """IF3. What fusion gains at the smallest keep-ratio minus what it gains at the largest."""
-    pairs = sorted((p for p in _fused_pairs(board) if not math.isnan(p[2])), key=lambda pair: pair[2])
-    if len({keep for *_, keep in pairs}) < 2:
-        return not_tested("needs ot_fused and its pruned counterpart at two keep-ratios")
-    (a, b, small), (c, d, large) = pairs[0], pairs[-1]
-    budgets = shared(board, a, b, c, d)
-    if not budgets:
-        return not_tested("the two keep-ratios share no budget with every task")
-    tables = [over_budgets(board, x, budgets) for x in (b, a, d, c)]
-    growth = paired(board, tables[0] - tables[1], tables[2] - tables[3])
-    said = f"fusion gains {points(growth)} more at keep {small:g} than at {large:g}"
-    cells = [(x, budget) for budget in budgets for x in (a, b, c, d)]
-    return Finding(gain_verdict(growth), said, growth, cells)

@@ -1,0 +1,77 @@
+"""Is fusing better than discarding? Tests of Intra-Fusion's claims: board in, finding out."""
+
+import math
+
+import numpy as np
+
+from reports.board import Board
+from reports.evidence import (
+    Finding,
+    gain_verdict,
+    how_much,
+    keep_of,
+    not_tested,
+    over_budgets,
+    paired,
+    pick,
+    points,
+    shared,
+)
+
+
+def _fused_pairs(board: Board) -> list[tuple[str, str, float]]:
+    """(fused, plain, keep) of the same layout and the same share kept."""
+    found = []
+    for layout, family in (("filter", "filter_pruned"), ("channel", "channel_pruned")):
+        plain = {how_much(board, label): label for label in pick(board, family)}
+        for label in pick(board, "ot_fused", but=("layout",)):
+            if str(board.options[label].get("layout", "filter")) == layout and (key := how_much(board, label)) in plain:
+                found.append((label, plain[key], keep_of(board, label)))
+    return [pair for pair in found if shared(board, *pair[:2])]
+
+
+_FUSED = "needs ot_fused and the pruned strategy of its layout at the same keep-ratio"
+
+
+def fused_without_training(board: Board) -> Finding:
+    """IF1. Error right after preparing, before any training, where runs recorded it."""
+    pairs = [p for p in _fused_pairs(board) if "error_before" in board.rows]
+    gains = [
+        (a, b, budget) for a, b, _ in pairs for budget in shared(board, a, b)[:1]
+        if not np.isnan(board.values(a, budget, "error_before")).all()
+    ]  # fmt: skip
+    if not gains:
+        return not_tested("no run recorded an error before training; 'make bench-fusion' measures this one")
+    worse = np.mean([board.values(b, budget, "error_before") for _, b, budget in gains], axis=0)
+    better = np.mean([board.values(a, budget, "error_before") for a, _, budget in gains], axis=0)
+    gain = paired(board, worse, better)
+    cells = [(x, budget) for a, b, budget in gains for x in (a, b)]
+    return Finding(gain_verdict(gain), f"fusion gains {points(gain)}", gain, cells)
+
+
+def fused_after_finetuning(board: Board) -> Finding:
+    """IF2. Fused against plainly pruned at equal budget, over all shared budgets and keep-ratios."""
+    pairs = _fused_pairs(board)
+    if not pairs:
+        return not_tested(_FUSED)
+    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b, _ in pairs], axis=0)
+    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b, _ in pairs], axis=0)
+    gain = paired(board, worse, better)
+    cells = [(x, budget) for a, b, _ in pairs for budget in shared(board, a, b) for x in (a, b)]
+    return Finding(gain_verdict(gain), f"fusion gains {points(gain)} over all budgets", gain, cells)
+
+
+def fusion_gain_grows(board: Board) -> Finding:
+    """IF3. What fusion gains at the smallest keep-ratio minus what it gains at the largest."""
+    pairs = sorted((p for p in _fused_pairs(board) if not math.isnan(p[2])), key=lambda pair: pair[2])
+    if len({keep for *_, keep in pairs}) < 2:
+        return not_tested("needs ot_fused and its pruned counterpart at two keep-ratios")
+    (a, b, small), (c, d, large) = pairs[0], pairs[-1]
+    budgets = shared(board, a, b, c, d)
+    if not budgets:
+        return not_tested("the two keep-ratios share no budget with every task")
+    tables = [over_budgets(board, x, budgets) for x in (b, a, d, c)]
+    growth = paired(board, tables[0] - tables[1], tables[2] - tables[3])
+    said = f"fusion gains {points(growth)} more at keep {small:g} than at {large:g}"
+    cells = [(x, budget) for budget in budgets for x in (a, b, c, d)]
+    return Finding(gain_verdict(growth), said, growth, cells)
