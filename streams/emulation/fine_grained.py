@@ -1,5 +1,6 @@
 """Fine-grained families: birds, cars, planes, pets, butterflies, flowers, food; classes that differ little."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from streams.emulation.builds import BUILDS, SLOTS
 from streams.emulation.canvas import at, ellipse, finish, hsv, noise, paint, placed, soft, wave
 from streams.emulation.draws import Draws, genes
 from streams.emulation.grounds import Ground, ground
-from streams.emulation.parts import paint_parts, posed, template_parts
+from streams.emulation.parts import Parts, chosen, paint_parts, posed, template_parts
 from streams.emulation.textures import GENES, surface
 from streams.prepared import Array
 
@@ -61,8 +62,7 @@ class FineGrained:
         elif self.build == "food":
             _dish(images, g, draws, x, y, scale)
         else:
-            furry = self.build in ("face", "beast")
-            parts = template_parts(BUILDS[self.build], coat(g) if furry else palette(g), g[:, 30:], 0.6)
+            parts = built((self.build,), np.zeros(n, np.int64), g)
             # A drawing order that suits the build is in its table; turning must not undo it by much.
             parts = posed(parts, draws.uniform(*self.yaw, n))
             mirror = np.where(draws.chance(0.5, n), np.float32(-1), np.float32(1))
@@ -78,6 +78,19 @@ class FineGrained:
         low, high = (round(share * self.places) for share in self.place_range)
         known = ground(self.ground, self.places, Draws("places", self.world))
         return known[low + draws.integers(high - low, n)]
+
+
+def built(builds: Sequence[str], classes: Array, g: Array) -> Parts:
+    """Things with genes ``g`` (n, 160); class i is of build i % len(builds)."""
+    most = max(len(BUILDS[build]) for build in builds)
+    kinds = []
+    for build in builds:
+        rows = BUILDS[build]
+        # Builds differ in parts: missing ones are specks inside the first part.
+        speck = (*rows[0][:3], 0.01, 0.01, 0.01, *rows[0][6:])
+        colors = coat(g) if build in ("face", "beast") else palette(g)
+        kinds.append(template_parts([*[speck] * (most - len(rows)), *rows], colors, g[:, 30:], 0.6))
+    return chosen(kinds, classes % len(builds))
 
 
 def palette(g: Array) -> Array:

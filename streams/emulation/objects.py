@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.emulation.builds import BUILDS
 from streams.emulation.canvas import blurred, coarse, finish, noise
 from streams.emulation.draws import Draws, genes
-from streams.emulation.fine_grained import COUNT, coat, palette
+from streams.emulation.fine_grained import COUNT, built
 from streams.emulation.grounds import Ground, ground
 from streams.emulation.labels import label_rows
-from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, taken, template_parts
+from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, taken
 from streams.emulation.species import attributes, species_genes
 from streams.prepared import Array
 
@@ -30,9 +29,10 @@ class Objects:
         models: distinct things a class has (0: each image its own), of which the share ``model_range`` is shown.
         styles: photo, cartoon, sketch, silhouette, art or clipart, drawn for each image.
         stock: class i is thing ``stock + i`` of the world.
-        build: a build of :mod:`.builds` instead of parts put together at random.
+        builds: builds of :mod:`.builds` that classes take in turn, instead of parts put together at random.
+        apart: how far classes of one build are from one another, 0..1.
         absent: class 0 shows the ground alone.
-        species: labels are attributes of this many species of ``build``, of which the share ``species_range`` is shown.
+        species: labels are attributes of this many species of the build, of which the share ``species_range`` is shown.
     """
 
     world: str
@@ -52,7 +52,8 @@ class Objects:
     grain: float = 0.08
     resolution: int = 64
     stock: int = 0
-    build: str = ""
+    builds: tuple[str, ...] = ()
+    apart: float = 0.6
     absent: bool = False
     species: int = 0
     species_range: tuple[float, float] = (0.0, 1.0)
@@ -132,12 +133,14 @@ class Objects:
 
     def _things(self, labels: Array, draws: Draws) -> Parts:
         n = len(labels)
-        if self.build:
-            own = species_genes(self.world, self.species) if self.species else genes(self.world, self.classes, COUNT)
-            g = own[labels] + draws.bell(2 * self.spread, (n, COUNT))
-            colors = coat(g) if self.build == "beast" else palette(g)
-            parts = template_parts(BUILDS[self.build], colors, g[:, 30:], 0.6)
-            return posed(parts, draws.uniform(*self.yaw, n))
+        if self.builds:
+            known = self.stock + self.classes
+            if self.species:
+                own = species_genes(self.world, self.species)
+            else:
+                own = np.float32(0.5) + (genes(self.world, known, COUNT) - np.float32(0.5)) * np.float32(self.apart)
+            g = own[self.stock + labels] + draws.bell(2 * self.spread, (n, COUNT))
+            return posed(built(self.builds, self.stock + labels, g), draws.uniform(*self.yaw, n))
         g = genes(self.world, self.stock + self.classes, 16 * PARTS)[self.stock + labels]
         if self.models:
             low, high = (round(share * self.models) for share in self.model_range)

@@ -111,6 +111,14 @@ def posed(parts: Parts, yaw: Array, pitch: Array | float = 0.0) -> Parts:
     return _each(turned, lambda field: np.take_along_axis(field, order[..., None] if field.ndim == 3 else order, 1))
 
 
+def chosen(kinds: Sequence[Parts], which: Array) -> Parts:
+    """Thing i of the kind ``which[i]``; all kinds have as many parts."""
+    rows = np.arange(len(which))
+    return Parts(
+        **{field.name: np.stack([getattr(kind, field.name) for kind in kinds])[which, rows] for field in fields(Parts)}
+    )
+
+
 def taken(parts: Parts, which: Array) -> Parts:
     """The things ``which``."""
     return _each(parts, lambda field: field[which])
