@@ -32,6 +32,8 @@ from reports.words import (
     BEST,
     MAIN,
     PROFILES,
+    board_facts,
+    board_notes,
     crossed,
     facts,
     notes,
