@@ -92,7 +92,7 @@ def optimal_picture(
 
 
 def profile_picture(profiles: pd.DataFrame, look: Mapping[str, Look], *, width: float = WIDE) -> "Figure":
-    """Share of tasks and seeds whose error is at most x, a step line a strategy: from ranks.profiles_table."""
+    """Share of tasks and seeds whose error is at most x, a line a strategy; from ``reports.ranks.profiles_table``."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
