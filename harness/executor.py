@@ -1,19 +1,25 @@
 """How are many runs carried out on one machine? A process each, so that a dying run takes no other with it."""
 
+import math
 import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from harness.disk import CannotWrite
+from harness.errors import UserError
 from harness.records import RunStatus
 from harness.spec import RunSpec
 from harness.store import Busy, RunStore
@@ -21,18 +27,29 @@ from harness.store import Busy, RunStore
 if TYPE_CHECKING:
     from harness.runner import Told
 
+PATIENCE = 1800.0
+"""Seconds without a word after which a run is taken to hang. Loops over batches give one a second; an exact plan of a
+large net, or a loop of a plugin's own, gives none until it is through."""
+
+GRACE = 20.0
+"""Seconds that a process which was told to leave has until it is killed."""
+
+LOG_BYTES = 1 << 20
+"""What is kept of the beginning of ``output.log``, and as much of its end."""
+
+LEFT = 143
+"""Exit code of a worker that was told to leave: 128 and SIGTERM."""
+
+_TICK = 1.0
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended here. ``busy``: another runner is on it."""
+    """How a run ended here."""
 
     spec: RunSpec
-    status: RunStatus | None
+    status: RunStatus
     reason: str = ""
-
-    @property
-    def busy(self) -> bool:
-        return self.status is None
 
 
 class Watch(Protocol):
@@ -49,6 +66,8 @@ class _Worker:
     spec: RunSpec
     pipe: Connection
     last: str = ""
+    hung: bool = False
+    heard: float = field(default_factory=time.monotonic)
 
 
 def missing(specs: Iterable[RunSpec], out: Path, *, retry_failed: bool) -> list[RunSpec]:
@@ -57,11 +76,25 @@ def missing(specs: Iterable[RunSpec], out: Path, *, retry_failed: bool) -> list[
     return [spec for spec in specs if RunStore(out / spec.folder).status() not in settled]
 
 
-def run_all(specs: Sequence[RunSpec], out: Path, *, jobs: int, watch: Watch, device: str = "cpu") -> list[Outcome]:
+def run_all(
+    specs: Sequence[RunSpec],
+    out: Path,
+    *,
+    jobs: int,
+    watch: Watch,
+    device: str = "cpu",
+    retry_failed: bool = False,
+    patience: float = PATIENCE,
+) -> list[Outcome]:
     """Carry out ``specs``, ``jobs`` at a time, one thread each.
 
+    A run that another runner is on is left for later, and taken over where that runner dies.
+
+    Args:
+        patience: seconds, beyond a budget in seconds, that a run may be silent before it is taken to hang.
+
     Raises:
-        KeyboardInterrupt: after every worker has been told to leave and has left.
+        KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, after every worker has been told to leave and has left.
     """
     _one_thread_a_process()
     context = multiprocessing.get_context("forkserver")
@@ -69,56 +102,67 @@ def run_all(specs: Sequence[RunSpec], out: Path, *, jobs: int, watch: Watch, dev
     # that they are forked from.
     packages = sorted(name for name in sys.modules if name.isidentifier() and not name.startswith("_"))
     context.set_forkserver_preload(["harness.worker", *packages])
-    waiting, active, outcomes = deque(specs), list[_Worker](), list[Outcome]()
-
-    def end(worker: _Worker) -> None:
-        worker.process.join()
-        outcome = _outcome(worker, out)
-        outcomes.append(outcome)
-        watch.ended(outcome)
-
-    try:
-        while waiting or active:
-            while waiting and len(active) < jobs:
-                active.append(_start(context, waiting.popleft(), out, device))
-                watch.began(active[-1].spec)
-            wait([handle for worker in active for handle in (worker.pipe, worker.process.sentinel)])
-            for worker in list(active):
-                # The pipe is emptied after the end was seen, so that no last word is lost.
-                alive = worker.process.is_alive()
-                _listen(worker, watch)
-                if not alive:
+    waiting, later, begun = deque(specs), list[RunSpec](), set[str]()
+    active, outcomes = list[_Worker](), list[Outcome]()
+    with _signals_interrupt():
+        try:
+            while waiting or active or later:
+                if not waiting and len(active) < jobs:
+                    waiting.extend(spec for spec in later if RunStore(out / spec.folder).free())
+                    later = [spec for spec in later if spec not in waiting]
+                while waiting and len(active) < jobs:
+                    spec = waiting.popleft()
+                    # What another runner failed at while we waited for it is not tried once more.
+                    again = retry_failed and spec.key not in begun
+                    if spec.key not in begun:
+                        watch.began(spec)
+                        begun.add(spec.key)
+                    active.append(_start(context, spec, out, device, again))
+                wait([handle for worker in active for handle in (worker.pipe, worker.process.sentinel)], timeout=_TICK)
+                for worker in list(active):
+                    # The pipe is emptied after the end was seen, so that no last word is lost.
+                    alive = worker.process.is_alive()
+                    _listen(worker, watch)
+                    _bound(out / worker.spec.folder / "output.log")
+                    if alive:
+                        _stop_if_hung(worker, patience)
+                        continue
                     active.remove(worker)
-                    end(worker)
-    except KeyboardInterrupt:
-        for worker in active:
-            worker.process.terminate()
-        for worker in active:
-            worker.process.join(timeout=20)
-            if worker.process.is_alive():
-                worker.process.kill()
-        raise
+                    outcome = _ended(worker, out)
+                    if outcome is None:
+                        later.append(worker.spec)
+                    else:
+                        outcomes.append(outcome)
+                        watch.ended(outcome)
+        except KeyboardInterrupt:
+            for worker in active:
+                worker.process.terminate()
+            for worker in active:
+                worker.process.join(timeout=GRACE)
+                _kill(worker)
+            raise
     return outcomes
 
 
-def _start(context: ForkServerContext, spec: RunSpec, out: Path, device: str) -> _Worker:
+def _start(context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(spec, out, device, theirs), daemon=True)
+    process = context.Process(target=_work, args=(spec, out, device, retry_failed, theirs), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, spec, ours)
 
 
-def _work(spec: RunSpec, out: Path, device: str, parent: Connection) -> None:
+def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, parent: Connection) -> None:
     from harness.worker import work
 
-    work(spec, out, device, parent)
+    work(spec, out, device, retry_failed, parent)
 
 
 def _listen(worker: _Worker, watch: Watch) -> None:
     try:
         while worker.pipe.poll():
             message = worker.pipe.recv()
+            worker.heard = time.monotonic()
             if isinstance(message, str):
                 worker.last = message
             else:
@@ -127,32 +171,102 @@ def _listen(worker: _Worker, watch: Watch) -> None:
         return
 
 
-def _outcome(worker: _Worker, out: Path) -> Outcome:
+def _stop_if_hung(worker: _Worker, patience: float) -> None:
+    """After ``patience`` ask for the place where it hangs; where it does not leave then, kill it."""
+    silent = time.monotonic() - worker.heard
+    if worker.last or worker.hung:
+        if silent > GRACE:
+            _kill(worker)
+        return
+    budget = worker.spec.budget.seconds
+    if silent > patience + (budget if math.isfinite(budget) else 0):
+        worker.hung, worker.heard = True, time.monotonic()
+        with suppress(ProcessLookupError):
+            os.kill(_pid(worker), signal.SIGUSR1)
+
+
+def _kill(worker: _Worker) -> None:
+    """End a worker and all that it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(_pid(worker), signal.SIGKILL)
+    worker.process.kill()
+
+
+def _pid(worker: _Worker) -> int:
+    assert worker.process.pid is not None, "it was started"
+    return worker.process.pid
+
+
+def _bound(log: Path) -> None:
+    """Cut the middle out of an ``output.log`` that has grown too long; its process goes on writing at the end."""
+    try:
+        length = log.stat().st_size
+        if length <= 2 * LOG_BYTES:
+            return
+        with log.open("rb") as file:
+            file.seek(length - LOG_BYTES // 2)
+            end = file.read()
+        os.truncate(log, LOG_BYTES)
+        with log.open("ab") as file:
+            file.write(b"\n[... the middle was cut out: a log keeps its beginning and its end ...]\n" + end)
+    except OSError:
+        return
+
+
+def _ended(worker: _Worker, out: Path) -> Outcome | None:
+    """How a worker that has left ended; None where another runner is on its run."""
+    worker.process.join()
+    # What a plugin started and left behind ends with its run, and with it its hold on the run's lock.
+    _kill(worker)
     worker.pipe.close()
     if worker.last == "done":
         return Outcome(worker.spec, RunStatus.DONE)
     if worker.last == "busy":
-        return Outcome(worker.spec, None, "another runner is on it")
-    if worker.last.startswith("failed: "):
+        return None
+    if worker.last:
         return Outcome(worker.spec, RunStatus.FAILED, worker.last.removeprefix("failed: "))
+    if worker.process.exitcode == LEFT:
+        return Outcome(worker.spec, RunStatus.INTERRUPTED, "was told to leave; the same command goes on from there")
     return Outcome(worker.spec, RunStatus.FAILED, _died(worker, out))
 
 
 def _died(worker: _Worker, out: Path) -> str:
     """Say in the run's folder that its process ended without a word."""
     code = worker.process.exitcode or 0
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
-    hint = "; out of memory?" if code == -signal.SIGKILL else ""
-    reason = f"the process {how} without saying why{hint}"
+    if worker.hung:
+        reason = "it gave no word for too long (--patience), did not leave when told to, and was killed"
+    else:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
+        hint = "; out of memory?" if code == -signal.SIGKILL else ""
+        reason = f"the process {how} without saying why{hint}"
     store = RunStore(out / worker.spec.folder)
     try:
         with store.claim():
             if store.status() is not RunStatus.DONE:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 store.finish(RunStatus.FAILED, finished=now, error=f"{reason}; see output.log")
-    except (Busy, OSError) as error:
+    except (Busy, UserError, CannotWrite) as error:
         return f"{reason}; and its folder could not be marked: {error}"
     return reason
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP mean what Ctrl-C means, where nobody has given them another meaning."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signals = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []
+    for each in signals:
+        signal.signal(each, interrupt)
+    try:
+        yield
+    finally:
+        for each in signals:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def _one_thread_a_process() -> None:

@@ -64,8 +64,7 @@ class Lines:
             )
             self._print(f"{count} {name}  {mean}  {self.flops.get(key, 0):.2e} FLOPs  {clock}")
         else:
-            what = "busy" if outcome.busy else "FAILED"
-            self._print(f"{count} {name}  {what}: {outcome.reason}")
+            self._print(f"{count} {name}  {outcome.status.upper()}: {outcome.reason}")
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -75,16 +75,20 @@ class Log(NamedTuple):
 
 
 def read_log(path: Path) -> Log:
-    """Read ``events.jsonl``. A torn or damaged line and all after it are tasks not done."""
+    """Read ``events.jsonl``. A torn, damaged or repeated line and all after it are tasks not done."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return Log([], None, 0)
     records: list[Record] = []
-    damage, length, committed, position = None, 0, 0, 0
+    damage, length, committed, position, tasks = None, 0, 0, 0, 0
     for number, raw in enumerate(content.splitlines(keepends=True), start=1):
         try:
             record = parse_line(raw.decode())
+            if record.get("event") == "learn":
+                if record.get("index") != tasks:
+                    raise ValueError(f"the record of task {tasks + 1} was expected")
+                tasks += 1
         except ValueError as error:
             damage = f"{path}: line {number}: {error}"
             break

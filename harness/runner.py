@@ -5,6 +5,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,6 +18,7 @@ from torch import nn
 
 from harness.backbone import Backbone, Classifier, zero_head
 from harness.context import Context
+from harness.disk import CannotWrite
 from harness.environment import environment
 from harness.errors import UserError
 from harness.evaluation import evaluate, latency
@@ -27,7 +29,7 @@ from harness.records import Record, RunStatus, TaskStatus, number
 from harness.registry import make
 from harness.seeding import named_seed
 from harness.spec import SCHEMA_VERSION, RunSpec
-from harness.store import RunStore
+from harness.store import Busy, RunStore
 from harness.strategy import Infeasible, Strategy
 from harness.stream import Stream
 from harness.task import Phase, Split, Task
@@ -62,22 +64,44 @@ def scored_tasks(stream: Stream, spec: RunSpec) -> list[Task]:
     return [task for task in stream if spec.setting.scoring == "test" or task.phase is Phase.DEVELOPMENT]
 
 
-def run(spec: RunSpec, out: Path, *, device: str = "cpu", tell: Tell = lambda _: None) -> RunStatus:
+class Leave(SystemExit):
+    """This process was told to go: what it was doing is interrupted, not failed."""
+
+
+class Overspent(RuntimeError):
+    """A strategy went on computing after its budget was gone."""
+
+
+def run(
+    spec: RunSpec, out: Path, *, device: str = "cpu", tell: Tell = lambda _: None, retry_failed: bool = True
+) -> RunStatus:
     """Carry out what is left of ``spec`` below ``out``; what is done is not done again.
+
+    Args:
+        retry_failed: whether to begin again where another runner has failed meanwhile.
+
+    Returns:
+        How the run stands: done; or failed, where it had and is not tried again.
 
     Raises:
         Busy: another process is on this run.
+        CannotWrite: the disk did not take the results; what is committed stays, and the run is not called failed.
         UserError: the stream's content is not what the spec was made for, or a part cannot be opened.
         Exception: whatever the strategy raised, after its traceback was stored.
     """
     store = RunStore(out / spec.folder)
     with store.claim():
-        if store.status() is RunStatus.DONE:
-            return RunStatus.DONE
+        # Asked again inside the claim: another runner may have ended it since we looked.
+        status = store.status()
+        if status is RunStatus.DONE or (status is RunStatus.FAILED and not retry_failed):
+            return status
         try:
             _run(spec, store, device, tell)
-        except (KeyboardInterrupt, SystemExit):
-            store.finish(RunStatus.INTERRUPTED, finished=_now())
+        except Busy:
+            raise
+        except (KeyboardInterrupt, Leave, CannotWrite):
+            with suppress(CannotWrite):
+                store.finish(RunStatus.INTERRUPTED, finished=_now())
             raise
         except BaseException:
             store.finish(RunStatus.FAILED, finished=_now(), error=traceback.format_exc())
@@ -97,9 +121,11 @@ def _run(spec: RunSpec, store: RunStore, device: str, tell: Tell) -> None:
     backbone: Backbone = make("backbones", spec.setting.backbone)
     tasks = scored_tasks(stream, spec)
     store.begin(_facts(spec, stream, tasks, backbone))
-    done, state, note = store.resume()
+    done, state, note = store.resume(tasks=len(tasks))
     if note:
         tell(Told(task=tasks[min(done, len(tasks) - 1)].name, index=done, tasks=len(tasks), note=note))
+    if done == len(tasks):
+        return
     ctx = Context(backbone=backbone, setting=spec.setting, seed=spec.seed, meter=ComputeMeter(), device=device)
     _seed_everything(spec.seed, "prepare")
     with ctx.meter as setup:
@@ -139,6 +165,7 @@ def _learn(
     try:
         with meter:
             strategy.learn(task.for_learning(), ctx)
+        _check_spent(meter, task)
         status = TaskStatus(meter.stopped or meter.exhausted or TaskStatus.DONE)
     except Infeasible:
         status = TaskStatus.INFEASIBLE
@@ -178,6 +205,17 @@ def _learn(
         }
     )
     return records
+
+
+def _check_spent(meter: ComputeMeter, task: Task) -> None:
+    """Refuse what was learnt with more than the budget and one step of FLOPs."""
+    a_step = meter.spent_flops / meter.steps if meter.steps else 0.0
+    # A millionth for the rounding of sums.
+    if meter.spent_flops > (meter.flops_budget + a_step) * (1 + 1e-6):
+        raise Overspent(
+            f"task {task.name!r} was learnt with {meter.spent_flops:.4g} FLOPs, its budget is "
+            f"{meter.flops_budget:.4g}; loops over ctx.batches end in time, others ask ctx.meter.exhausted"
+        )
 
 
 def _cap(spec: RunSpec, backbone: Backbone, tasks: list[Task], index: int, spent: Spent) -> Spent:

@@ -2,18 +2,22 @@
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import pickle
+import socket
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness import disk
 from harness.errors import UserError
 from harness.records import Record, RunStatus, line_of, read_log
 
-_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError)
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError)
 
 
 class Busy(Exception):
@@ -25,7 +29,7 @@ class Resume(NamedTuple):
 
     Attributes:
         done: tasks that are committed.
-        state: what the strategy gave after the last of them.
+        state: what the strategy gave after the last of them; empty where no task is left.
         note: one line for the person watching, where something was damaged.
     """
 
@@ -47,8 +51,8 @@ class RunStore:
         """Hold the run for this process; the system lets go when the process ends, however it ends.
 
         Raises:
-            Busy: another process holds it.
-            UserError: the folder cannot be written.
+            Busy: another process holds it; the message says which.
+            UserError: the folder cannot be written, or its file system has no locks.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -59,80 +63,105 @@ class RunStore:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Busy(str(self.folder)) from error
+                holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
+                raise Busy(holder or "another process") from error
+            except OSError as error:
+                raise UserError(
+                    f"{self.folder}: its file system has no locks ({error.strerror}), so two runners could do one run "
+                    "at once; mount it with flock, or choose another folder with --out"
+                ) from error
+            # For people only: the lock is what holds, whatever the file says.
+            with suppress(OSError):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             yield
         finally:
             os.close(lock)
+
+    def free(self) -> bool:
+        """Whether nobody holds the run at this moment."""
+        try:
+            with self.claim():
+                return True
+        except Busy:
+            return False
 
     def describe(self) -> dict[str, Any]:
         """``run.json``; empty where it is missing or damaged: it is then written anew."""
         try:
             content = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 
     def status(self) -> RunStatus | None:
-        """How the run stands by its manifest; None if it was never begun."""
+        """How the run stands by its manifest; None if it was never begun.
+
+        A run that was done, but whose events are not those it ended with any more, counts as running.
+        """
+        content = self.describe()
         try:
-            return RunStatus(str(self.describe().get("status")))
+            status = RunStatus(str(content.get("status")))
         except ValueError:
             return None
+        sealed = content.get("events_sha256")
+        broken = status is RunStatus.DONE and sealed is not None and sealed != self._seal()
+        return RunStatus.RUNNING if broken else status
 
     def begin(self, facts: Mapping[str, Any]) -> None:
         """Write ``run.json`` first: status running, one more attempt."""
         before = self.describe()
-        attempts = before.get("attempts", 0)
+        attempts = before.get("attempts")
+        attempts = attempts + 1 if isinstance(attempts, int) else 1
         started = before.get("started") or facts.get("started")
-        self._write({**facts, "started": started, "attempts": attempts + 1, "status": RunStatus.RUNNING, "error": None})
+        self._write({**facts, "started": started, "attempts": attempts, "status": RunStatus.RUNNING, "error": None})
 
     def finish(self, status: RunStatus, *, finished: str, error: str | None = None) -> None:
-        """Say in ``run.json`` how the run ended."""
-        self._write({**self.describe(), "status": status, "error": error, "finished": finished})
+        """Say in ``run.json`` how the run ended; with the checksum of its events, once they are all there."""
+        content = {**self.describe(), "status": status, "error": error, "finished": finished}
+        self._write(content | ({"events_sha256": self._seal()} if status is RunStatus.DONE else {}))
 
-    def resume(self) -> Resume:
-        """Find the last committed task and cut away all that came after it.
+    def resume(self, *, tasks: int) -> Resume:
+        """Find the last committed of ``tasks`` tasks and cut away all that came after it.
 
         A state that is missing or damaged restarts the run from its first task.
         """
         log = read_log(self.events)
         done = sum(record["event"] == "learn" for record in log.records)
-        note = f"{log.damage}: going on from task {done + 1}" if log.damage else None
+        notes = [f"{log.damage}: going on from task {done + 1}"] if log.damage else []
         state: Mapping[str, Any] = {}
         length = log.length
-        if done:
+        # Where every task is committed, none is left to need the state.
+        if 0 < done < tasks:
             try:
                 state = self._load(done - 1)
-            except (
-                OSError,
-                RuntimeError,
-                ValueError,
-                TypeError,
-                LookupError,
-                EOFError,
-                pickle.UnpicklingError,
-            ) as error:
+            except _UNREADABLE as error:
                 reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
-                note = f"{self.folder}: state-{done - 1}.pt {reason}: starting this run again"
+                notes.append(f"{self.folder}: state-{done - 1}.pt {reason}: starting this run again")
                 done, length, state = 0, 0, {}
         if self.events.exists() and self.events.stat().st_size != length:
-            with self.events.open("rb+") as file:
-                file.truncate(length)
-                os.fsync(file.fileno())
-        self._drop_states(keep=done - 1)
-        return Resume(done, state, note)
+            disk.cut(self.events, length)
+        self._length = length
+        self._tidy(keep=done - 1)
+        return Resume(done, state, "; ".join(notes) or None)
 
     def commit(self, index: int, state: Mapping[str, Any], records: Iterable[Record]) -> None:
         """Make task ``index`` (from 0) done.
 
         State before events: a crash between the two repeats the task from the state before it, still on disk.
+
+        Raises:
+            Busy: another process wrote to this run although we hold it: locks of this file system do not reach it.
+            CannotWrite: the disk did not take it; the task is not done.
+            TypeError: the state holds what could not be read back safely.
         """
         self._save(index, state)
-        with self.events.open("ab") as file:
-            file.write("".join(map(line_of, records)).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        self._drop_states(keep=index)
+        if self._size() != self._length:
+            raise Busy("another process, which this file system's locks do not keep out,")
+        content = "".join(map(line_of, records)).encode()
+        disk.append(self.events, content)
+        self._length += len(content)
+        self._tidy(keep=index)
 
     def records(self) -> list[Record]:
         """All records of committed tasks."""
@@ -141,10 +170,10 @@ class RunStore:
     def _save(self, index: int, state: Mapping[str, Any]) -> None:
         import torch
 
-        target = self.folder / f"state-{index}.pt"
-        with _beside(target) as file:
-            # Torch does not check what it reads back, so the content carries its own digest.
-            torch.save({"state": dict(state), "sha256": _digest(state)}, file)
+        # Torch does not check what it reads back, so the content carries its own digest.
+        content = io.BytesIO()
+        torch.save({"state": dict(state), "sha256": _digest(dict(state))}, content)
+        disk.whole(self.folder / f"state-{index}.pt", content.getvalue())
 
     def _load(self, index: int) -> Mapping[str, Any]:
         import torch
@@ -155,18 +184,31 @@ class RunStore:
         state: Mapping[str, Any] = saved["state"]
         return state
 
-    def _drop_states(self, *, keep: int) -> None:
-        for path in self.folder.glob("state-*.pt"):
+    def _tidy(self, *, keep: int) -> None:
+        """Remove the states before ``keep``, and what a killed process left half written."""
+        for path in [*self.folder.glob("state-*.pt"), *self.folder.glob(".*.tmp")]:
             if path.name != f"state-{keep}.pt":
-                path.unlink(missing_ok=True)
+                disk.remove(path)
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        with _beside(self.manifest) as file:
-            file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+        disk.whole(self.manifest, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def _size(self) -> int:
+        return self.events.stat().st_size if self.events.exists() else 0
+
+    def _seal(self) -> str | None:
+        try:
+            return hashlib.sha256(self.events.read_bytes()).hexdigest()
+        except OSError:
+            return None
 
 
 def _digest(value: Any) -> str:
-    """SHA-256 of a state's content: structure, dtypes, shapes and bytes, not how tensors lie in memory."""
+    """SHA-256 of a state's content: structure, dtypes, shapes and bytes, not how tensors lie in memory.
+
+    Raises:
+        TypeError: it holds what ``torch.load(weights_only=True)`` would not give back.
+    """
     import torch
 
     found = hashlib.sha256()
@@ -175,36 +217,22 @@ def _digest(value: Any) -> str:
         if isinstance(item, torch.Tensor):
             found.update(f"{item.dtype}{tuple(item.shape)}".encode())
             found.update(item.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        elif isinstance(item, Mapping):
+        elif type(item) in (dict, OrderedDict):
             found.update(f"{{{len(item)}".encode())
             for key, held in item.items():
                 add(key)
                 add(held)
-        elif isinstance(item, (list, tuple)):
+        elif type(item) in (list, tuple):
             found.update(f"[{len(item)}".encode())
             for held in item:
                 add(held)
-        else:
+        elif item is None or type(item) in (bool, int, float, str):
             found.update(f"{type(item).__name__} {item!r};".encode())
+        else:
+            raise TypeError(
+                f"a state holds a {type(item).__module__}.{type(item).__qualname__}; "
+                "expected tensors, numbers, text, and lists, tuples and dicts of them"
+            )
 
     add(value)
     return found.hexdigest()
-
-
-@contextmanager
-def _beside(target: Path) -> Iterator[Any]:
-    """Write a whole file or nothing: beside, sync, rename."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

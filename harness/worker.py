@@ -1,25 +1,36 @@
 """What does a process do that was started for one run? Carry it out, tell its parent, and keep its noise in a file."""
 
+import faulthandler
 import os
 import signal
 import sys
+import threading
+import time
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
+# The first optimizer step would import it in every process; here it is imported once, before they are forked.
+import torch._dynamo
+
+from harness.executor import GRACE, LEFT
 from harness.memory import keep_freed_memory
-from harness.runner import Told, run
+from harness.records import RunStatus
+from harness.runner import Leave, Told, run
 from harness.spec import RunSpec
 from harness.store import Busy
 
 
-def work(spec: RunSpec, out: Path, device: str, parent: Connection) -> None:
+class Hung(BaseException):
+    """The parent heard nothing for too long. Not an Exception, so that a plugin's ``except`` does not eat it."""
+
+
+def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, parent: Connection) -> None:
     """Run ``spec``; send each :class:`Told`, and last one word: ``done``, ``busy`` or ``failed: <reason>``."""
-    # Ctrl-C reaches every process of the terminal: the parent decides, and says so with SIGTERM.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    _listen_to_signals()
     torch.set_num_threads(1)
     keep_freed_memory()
 
@@ -28,26 +39,53 @@ def work(spec: RunSpec, out: Path, device: str, parent: Connection) -> None:
             parent.send(message)
         except (BrokenPipeError, ConnectionResetError):
             # Without a parent nobody waits for the answer; what is committed stays.
-            raise SystemExit(1) from None
+            raise Leave(1) from None
 
-    def tell(told: Told) -> None:
-        send(told)
-
-    _quieten(out / spec.folder)
     try:
-        run(spec, out, device=device, tell=tell)
-    except Busy:
+        _quieten(out / spec.folder)
+        status = run(spec, out, device=device, tell=send, retry_failed=retry_failed)
+    except Busy as error:
+        note = f"{spec.folder}: {error} is on it; coming back to it later"
+        send(Told(task="", index=0, tasks=1, share=0.0, note=note))
         send("busy")
-    except Exception as error:
+    except Leave:
+        raise
+    except BaseException as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         send(f"failed: {reason[:300]}")
         raise SystemExit(1) from None
     else:
-        send("done")
+        send("done" if status is RunStatus.DONE else "failed: with another runner")
+
+
+def _listen_to_signals() -> None:
+    """Leave on SIGTERM, and when the parent dies; show where we are on SIGUSR1, which says that we hang."""
+    # A group of our own: the parent ends with us whatever a plugin has started.
+    os.setpgid(0, 0)
+    # Ctrl-C reaches every process of the terminal: the parent decides, and says so with SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGUSR1, _hung)
+    faulthandler.enable()
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """Leave where the parent dies without a word: another runner may be waiting for this run."""
+    parent = parent_process()
+    assert parent is not None, "a worker is somebody's child"
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _leave(*_: object) -> NoReturn:
-    raise SystemExit(143)
+    raise Leave(LEFT)
+
+
+def _hung(*_: object) -> NoReturn:
+    raise Hung("no word for too long (--patience)")
 
 
 def _quieten(folder: Path) -> None:

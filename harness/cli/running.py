@@ -111,8 +111,16 @@ def plan(as_json: bool, **options: Any) -> None:
 @click.option("--executor", default="local", show_default=True, metavar="local", help="Who carries the runs out.")
 @click.option("--device", default="cpu", show_default=True, metavar="D", help="cpu, cuda or cuda:0.")
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=1),
+    default=1800,
+    show_default=True,
+    metavar="SECONDS",
+    help="Stop a run that gives no word for so long.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="A line for each task.")
-def run(executor: str, device: str, retry_failed: bool, verbose: bool, **options: Any) -> int:
+def run(executor: str, device: str, retry_failed: bool, patience: float, verbose: bool, **options: Any) -> int:
     """Carry out a suite; what is done already is not done again."""
     from harness.executor import missing, run_all
     from harness.progress import watching
@@ -124,21 +132,23 @@ def run(executor: str, device: str, retry_failed: bool, verbose: bool, **options
     specs = chosen(options.pop("suite"), options)
     todo = missing(specs, out, retry_failed=retry_failed)
     _check_strategies(todo)
-    _check_writable(out)
+    if todo:
+        _check_writable(out)
     jobs = min(options["jobs"] or cores(), max(1, len(todo)))
     click.echo(f"{len(specs)} runs, {len(todo)} to do, {jobs} at a time, results in {out}", err=True)
     with watching(todo, verbose=verbose) as watch:
-        outcomes = run_all(todo, out, jobs=jobs, watch=watch, device=device)
-    failed = [spec for spec in specs if _status(spec, out) is RunStatus.FAILED]
-    reasons = {outcome.spec.key: outcome.reason for outcome in outcomes}
-    for spec in failed:
-        reason = reasons.get(spec.key, "failed before; --retry-failed tries it again")
-        click.echo(f"failed: {spec.strategy} {spec.budget} seed {spec.seed}: {reason}", err=True)
-        click.echo(f"        traceback in {out / spec.folder / 'run.json'}", err=True)
-    busy = sum(outcome.busy for outcome in outcomes)
-    done = sum(_status(spec, out) is RunStatus.DONE for spec in specs)
-    also = f", {busy} with another runner" if busy else ""
-    click.echo(f"{done} of {len(specs)} runs done, {len(failed)} failed{also}; see: harness report {out}", err=True)
+        outcomes = run_all(
+            todo, out, jobs=jobs, watch=watch, device=device, retry_failed=retry_failed, patience=patience
+        )
+    reasons = {outcome.spec.key: outcome.reason for outcome in outcomes if outcome.status is not RunStatus.DONE}
+    done = [spec for spec in specs if _status(spec, out) is RunStatus.DONE]
+    for spec in specs:
+        if spec not in done:
+            reason = reasons.get(spec.key, "failed before; --retry-failed tries it again")
+            click.echo(f"failed: {spec.strategy} {spec.budget} seed {spec.seed}: {reason}", err=True)
+            click.echo(f"        traceback in {out / spec.folder / 'run.json'}", err=True)
+    failed = len(specs) - len(done)
+    click.echo(f"{len(done)} of {len(specs)} runs done, {failed} failed; see: harness report {out}", err=True)
     return 1 if failed else 0
 
 

@@ -26,28 +26,28 @@ from harness.suite import made
 Hook = Callable[[Effect, Path], None]
 
 
-def spec(strategy: str = "tiny:Finetune", budget: str = "0.5ep", seed: int = 0) -> RunSpec:
+def spec() -> RunSpec:
     setting = Setting(backbone="tiny:net", size=16)
     (one,) = made(
         name="t",
         about="",
         streams=["tiny:bars(tasks=2)"],
-        strategies=[strategy],
-        budgets=[budget],
-        seeds=[seed],
+        strategies=["tiny:Finetune"],
+        budgets=["0.5ep"],
+        seeds=[0],
         setting=setting,
     ).specs()
     return one
 
 
-def in_a_child(out: Path, hook: Hook | None = None, of: RunSpec | None = None) -> int:
-    """Carry out a run in a process of its own, ``hook`` at every effect on the disk; negative: the signal it died of."""
+def in_a_child(out: Path, hook: Hook | None = None) -> int:
+    """Carry out a run in a process of its own, ``hook`` at every effect on the disk; its exit code."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
             disk.at = hook
-            code = 0 if runner.run(of or spec(), out) is RunStatus.DONE else 3
+            code = 0 if runner.run(spec(), out) is RunStatus.DONE else 3
         except CannotWrite:
             code = 2
         finally:
