@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from harness.task import Kind, Split
+from streams.emulation.builds import BUILDS, SLOTS
 from streams.emulation.canvas import hsv, noise, sine, wave
 from streams.emulation.draws import Draws, genes
 from streams.emulation.generators import GENERATORS
+from streams.emulation.parts import paint_parts, posed, random_parts, taken
 from streams.nevis22 import nevis22
 from streams.nevis22.emulated import Design, design, sizes, stored
 from streams.nevis22.table import entries, rows
@@ -160,6 +162,43 @@ def test_families_are_made_of_the_same_things() -> None:
     for family in families:
         assert len({_plan(dataset).generators[Split.TRAIN].world for dataset in family}) == 1
     assert np.array_equal(genes("caltech", 257, 96)[:102], genes("caltech", 102, 96))
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", ["photo", "cartoon", "sketch", "silhouette"])
+def test_a_thing_painted_alone_looks_as_it_does_among_others(style) -> None:
+    n = 12
+    draws = Draws("parts")
+    parts = posed(random_parts(draws.uniform(0, 1, (n, 96)), 6), draws.uniform(-0.5, 0.5, n))
+    place = {"x": draws.bell(0.8, n), "y": draws.bell(0.8, n), "scale": draws.uniform(0.3, 1.2, n)}
+    together = np.full((n, 3, 64, 64), 0.5, np.float32)
+    covered = paint_parts(together, parts, **place, style=style)
+    for i in range(n):
+        one = np.array([i])
+        alone = np.full((1, 3, 64, 64), 0.5, np.float32)
+        mask = paint_parts(alone, taken(parts, one), **{key: value[one] for key, value in place.items()}, style=style)
+        assert np.array_equal(alone[0], together[i]), "the window of computed pixels leaves nothing out"
+        assert np.array_equal(mask[0], covered[i])
+    assert 0.02 < covered.mean() < 0.9
+
+
+def test_a_thing_turned_half_round_shows_its_other_side_mirrored() -> None:
+    parts = random_parts(Draws("half").uniform(0, 1, (1, 96)), 6)
+    turned = posed(parts, np.array([0.5], np.float32))
+    assert np.allclose(np.sort(turned.x), np.sort(-parts.x), atol=1e-3)
+    assert np.allclose(np.sort(turned.a), np.sort(parts.a), atol=1e-3)
+    assert (np.diff(turned.z) >= 0).all(), "parts are painted from back to front"
+
+
+def test_builds_are_tables_of_parts_in_view_with_colors_there_are() -> None:
+    for build, parts in BUILDS.items():
+        table = np.array(parts)
+        assert table.shape[1] == 10, build
+        assert (np.abs(table[:, :2]) < 1).all(), build
+        assert set(table[:, 9]) <= set(range(SLOTS)), build
+        assert (table[:, 3:6] > 0).all(), build
 
 
 # --- exact arithmetic ------------------------------------------------------------------------------------------------
