@@ -35,9 +35,8 @@ def main() -> None:
     for entry in {entry.dataset: entry for entry in entries("full")}.values():
         of.setdefault(entry.row["domain"], []).append(rate(design(entry)))
     for domain, rates in sorted(of.items()):
-        print(
-            f"{domain:20s} {median(rates):7.0f} images/s  ({min(rates):.0f} to {max(rates):.0f}, {len(rates)} data sets)"
-        )
+        spread = f"({min(rates):.0f} to {max(rates):.0f}, {len(rates)} data sets)"
+        print(f"{domain:20s} {median(rates):7.0f} images/s  {spread}")
     print(f"median over {len(of)} domains: {median(median(rates) for rates in of.values()):.0f} images/s")
 
 

@@ -148,6 +148,8 @@ def paint_parts(
         light: (n, 2) direction from which light comes.
     """
     n = len(images)
+    if not n:
+        return np.zeros((0, SIDE, SIDE), np.float32)
     roll = np.broadcast_to(np.asarray(roll, np.float32), n)
     mirror = np.broadcast_to(np.asarray(mirror, np.float32), n)
     light = np.full((n, 2), -0.3, np.float32) if light is None else light

@@ -91,6 +91,14 @@ def test_every_class_is_in_every_split(dataset: str) -> None:
             assert set(labels) == set(range(plan.classes))
 
 
+@pytest.mark.parametrize("dataset", ENTRIES)
+def test_a_single_image_can_be_painted_of_every_class(dataset: str) -> None:
+    plan = _plan(dataset)
+    for label in plan._labels(Split.TEST, plan.sizes[Split.TEST])[: min(plan.classes, 12)]:
+        image = plan.generators[Split.TEST].render(label[None], Draws("one", dataset, label))
+        assert image.shape[:3] == (1, 64, 64)
+
+
 def test_sizes_grow_with_the_logarithm_of_the_real_ones() -> None:
     small, middle, large = (sizes(n, 10)[Split.TRAIN] for n in (100, 10_000, 1_000_000))
     assert small < middle < large
