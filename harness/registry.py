@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import UserError, unknown
-from harness.options import build
 from harness.written import Written, parse
 
 Group = Literal["strategies", "streams", "backbones"]
 _ONE = {"strategies": "strategy", "streams": "stream", "backbones": "backbone"}
+_CLASS = {
+    "strategies": "harness.strategy:Strategy",
+    "streams": "harness.stream:Stream",
+    "backbones": "harness.backbone:Backbone",
+}
 
 
 @cache
@@ -38,11 +42,20 @@ def make(group: Group, text: str) -> Any:
     """The object that ``text`` names, with its options filled in.
 
     Raises:
-        UserError: the name, its module, a package it needs, or an option is wrong.
+        UserError: the name, its module, a package it needs, or an option is wrong; or it names another kind of thing.
     """
+    # Checking options is slow to import, and listing names does without.
+    from harness.options import build
+
     written = parse(text)
     maker, written = _find(group, written)
-    return build(_ONE[group], maker, written)
+    if not callable(maker):
+        raise UserError(f"{_ONE[group]} {text!r} names a {type(maker).__name__}; expected a class or a function")
+    made = build(_ONE[group], maker, written)
+    module, _, name = _CLASS[group].partition(":")
+    if not isinstance(made, getattr(import_module(module), name)):
+        raise UserError(f"{_ONE[group]} {text!r} gives a {type(made).__name__}; expected a {name}")
+    return made
 
 
 def _find(group: Group, written: Written) -> tuple[Any, Written]:
