@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports.bootstrap import Draws, Interval, mean_of, percentile
+from reports.bootstrap import Draws, Interval, mean_of, percentile, seed_means
 from reports.frame import BOARD, Frames, budget_order
 
 Floats = NDArray[np.float64]
@@ -134,7 +134,7 @@ class Board:
                 found |= {cell: self.interval(*cell) for cell in group}
                 continue
             tables = {cell: self.values(*cell) for cell in group}
-            easy = np.mean([np.nanmean(table, axis=1) for table in tables.values()], axis=0)
+            easy = np.mean([seed_means(table) for table in tables.values()], axis=0)
             widen = math.sqrt(len(group) / (len(group) - 1))
             # Every task is there, so that resampled means are linear: those of what is taken out are drawn once.
             eased = self.draws.means(np.repeat(easy[:, None], max(1, len(self.seeds)), axis=1)) - easy.mean()

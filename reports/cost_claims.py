@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from reports.board import Board
-from reports.bootstrap import Interval
+from reports.bootstrap import Draws, Interval
 from reports.evidence import (
     Finding,
     forward_flops,
@@ -65,9 +65,12 @@ def time_saved(board: Board) -> Finding:
     if not dense or not budgets:
         return not_tested("needs dense finetune and filter_pruned(keep=0.5)")
     mine, full = (
-        np.nanmean([board.values(x, b, "latency_seconds") for b in budgets], axis=0) for x in (found[0], dense)
+        np.concatenate([board.values(x, b, "latency_seconds") for b in budgets], axis=1) for x in (found[0], dense)
     )
-    ratio = board.draws.interval(mine / full)
+    times = mine / np.where(full > 0, full, math.nan)
+    ratio = Draws(*times.shape).interval(times)
+    if not ratio.n:
+        return not_tested("these runs recorded no latency")
     share = forward_flops(board, found[0]) / forward_flops(board, dense)
     said = f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of the time for {share:.2f} of the FLOPs"
     cells = [(label, budget) for budget in budgets for label in (dense, found[0])]

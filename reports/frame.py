@@ -129,9 +129,9 @@ def _tasks(run: RunFile, records: list[Record]) -> tuple[list[dict[str, Any]], l
             if not isinstance(index, int) or index >= len(run.tasks) or run.tasks[index].name != name:
                 odd.append(f"a record of task {name!r} at place {index!r}, which run.json does not name; not used")
             else:
-                learnt[index] = {k: v for k, v in record.items() if k not in ("event", "task", "index")}
-                learnt[index] |= _own(run.tasks[index], pending)
-                evals += [{"index": index, **{k: v for k, v in e.items() if k != "event"}} for e in pending]
+                ledger = {key: value for key, value in record.items() if key not in _TAKEN}
+                learnt[index] = _other_metrics(name, pending) | ledger | _own(run.tasks[index], pending)
+                evals += [{"index": index, **{key: e.get(key) for key in _EVAL_KEYS}} for e in pending]
             pending = []
     rows = [
         {"index": index, **_task_facts(task), "status": MISSING, **learnt.get(index, {})}
@@ -141,18 +141,25 @@ def _tasks(run: RunFile, records: list[Record]) -> tuple[list[dict[str, Any]], l
 
 
 def _own(task: TaskFacts, evals: list[Record]) -> dict[str, Any]:
-    """Error (for multilabel tasks 1 - mean average precision), n, and all other metrics of the task's own test."""
-    mine = {str(e.get("metric")): e for e in evals if e.get("task") == task.name}
-    own: dict[str, Any] = {
-        metric: float(record["value"]) for metric, record in mine.items()
-        if metric not in ("error", "n", "mean_average_precision") and record.get("value") is not None
-    }  # fmt: skip
-    own |= {"error": math.nan, "n": 0}
-    metric = "mean_average_precision" if task.kind == "multilabel" else "error"
-    if (record := mine.get(metric)) and record.get("value") is not None:
-        value = float(record["value"])
-        own |= {"error": 1 - value if task.kind == "multilabel" else value, "n": int(record.get("n") or 0)}
-    return own
+    """Error (for multilabel tasks 1 - mean average precision) and n of the task's own test."""
+    wanted = "mean_average_precision" if task.kind == "multilabel" else "error"
+    for record in evals:
+        if record.get("task") == task.name and record.get("metric") == wanted:
+            value, n = _number(record.get("value")), _number(record.get("n"))
+            if not math.isnan(value):
+                error = 1 - value if task.kind == "multilabel" else value
+                return {"error": error, "n": 0 if math.isnan(n) else int(n)}
+    return {"error": math.nan, "n": 0}
+
+
+def _other_metrics(task: str, evals: list[Record]) -> dict[str, float]:
+    """All that was measured of ``task`` besides, by name of the metric; a name that is taken is left to ``evals``."""
+    mine = {str(e.get("metric")): _number(e.get("value")) for e in evals if e.get("task") == task}
+    return {metric: value for metric, value in mine.items() if metric not in _TAKEN}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
 
 
 def _task_facts(task: TaskFacts) -> dict[str, Any]:
@@ -177,13 +184,17 @@ _TASK_NUMBERS = ["error", "cross_entropy", "n", "flops", "seconds", "setup_flops
                  "parameters", "peak_bytes", "latency_seconds", "budget_flops", "flops_evaluate"]
 _RUN_COLUMNS = ["run", "folder", "status", "error", "used", *_RUN_TEXT, *_RUN_COUNTS, "options", "dirty", "packages",
                 "hardware"]
-_EVAL_COLUMNS = ["run", "index", "after", "task", "split", "metric", "value", "n"]
+_EVAL_KEYS = ["after", "task", "split", "metric", "value", "n"]
+_EVAL_COLUMNS = ["run", "index", *_EVAL_KEYS]
 # fmt: on
 BOARD = ["stream", "fingerprint", "backbone", "weights_hash", "size", "precision", "scoring", "protocol_version"]
 """Runs that agree in these can be compared."""
 
 CARRIED = ["folder", "board", "label", "strategy", "family", "budget", "seed", "used"]
 """Facts of the run that stand beside each of its tasks."""
+
+_TAKEN = {*_TASK_FACTS, *CARRIED, "error", "n", "mean_average_precision", "event", "task"} - {"status"}
+"""Names that mean something else in the frame of tasks than they could in a record."""
 
 
 def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str]) -> Frames:

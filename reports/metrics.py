@@ -33,14 +33,18 @@ def merged_score(errors: ArrayLike) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
-def pareto_front(cost: ArrayLike, error: ArrayLike) -> NDArray[np.bool_]:
+SLACK = 0.02
+"""Costs that differ by less are equal: no run stops to the FLOP at its budget, and the last step decides nothing."""
+
+
+def pareto_front(cost: ArrayLike, error: ArrayLike, *, slack: float = SLACK) -> NDArray[np.bool_]:
     """Which points are not dominated: no other is as cheap and as right, and better in one of the two."""
     c, e = np.asarray(cost, float), np.asarray(error, float)
     ok = np.isfinite(c) & np.isfinite(e)
     front = np.zeros(len(c), dtype=bool)
     for i in np.flatnonzero(ok):
-        better = ok & (c <= c[i]) & (e <= e[i]) & ((c < c[i]) | (e < e[i]))
-        front[i] = not better.any()
+        as_good = ok & (c <= c[i] * (1 + slack)) & (e <= e[i])
+        front[i] = not (as_good & ((c < c[i] / (1 + slack)) | (e < e[i]))).any()
     return front
 
 

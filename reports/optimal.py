@@ -91,6 +91,25 @@ def chance_table(board: Board) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["budget", "strategy", "chance", "flops"])
 
 
+def chances_table(board: Board) -> Table:
+    """The numbers behind the picture of chances."""
+    return Table(
+        "chances",
+        "Chance of being best",
+        "Share of bootstrap resamples of tasks and seeds in which a strategy has the least mean error at its budget.",
+        chance_table(board),
+        (
+            Column("strategy", "Strategy"),
+            Column("budget", "Budget"),
+            Column("flops", "FLOPs a task", "flops"),
+            Column("chance", "Chance it is best", "number"),
+        ),
+        row_head=2,
+        filters={"strategy": "strategy", "budget": "budget"},
+        folded=True,
+    )
+
+
 class Crossing(NamedTuple):
     """Charged FLOPs a task at which ``overtakes`` becomes better than ``overtaken``; linear in ln C between budgets."""
 

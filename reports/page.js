@@ -81,7 +81,8 @@ function intervals(group) {
 
 function front(list, cost) {
   const whole = list.filter((p) => p.complete && p[cost] > 0);
-  return whole.filter((p) => !whole.some((q) => q[cost] <= p[cost] && q.error <= p.error && (q[cost] < p[cost] || q.error < p.error)))
+  const slack = 1.02; // as reports.metrics.SLACK: no run stops to the FLOP at its budget
+  return whole.filter((p) => !whole.some((q) => q[cost] <= p[cost] * slack && q.error <= p.error && (q[cost] < p[cost] / slack || q.error < p.error)))
     .sort((a, b) => a[cost] - b[cost]);
 }
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from reports.board import Board
+from reports.bootstrap import seed_means
 from reports.tables import Column, Table
 
 Floats = NDArray[np.float64]
@@ -85,7 +86,7 @@ def ranks_table(board: Board) -> Table:
         labels = [label for label in board.labels if (label, budget) in board.cells and board.complete(label, budget)]
         if not labels:
             continue
-        errors = np.stack([np.nanmean(board.values(label, budget), axis=1) for label in labels], axis=1)
+        errors = np.stack([seed_means(board.values(label, budget)) for label in labels], axis=1)
         found = ranks(errors)
         for place in np.argsort(found.mean, kind="stable"):
             near = np.abs(found.mean - found.mean[place]) < found.critical

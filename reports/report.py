@@ -20,7 +20,7 @@ from reports.curves import curves, curves_table
 from reports.forgetting import forgetting_table
 from reports.frame import Frames, budget_order, read
 from reports.matrix import matrix_table
-from reports.optimal import chance_table, optimal_table
+from reports.optimal import chance_table, chances_table, optimal_table
 from reports.ran import gaps_table, runs_table, settings_table
 from reports.ranks import profiles_table, ranks_table
 from reports.recovery import recovery_table
@@ -138,7 +138,7 @@ def _section(
     tables = [curves_table(board, curve), optimal_table(board), scores_table(board, curve)]
     tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
     tables += [claims_table(board), ranks_table(board), profiles, recovery_table(board, curve), scaling_table(law)]
-    tables += [forgetting_table(board, frames)]
+    tables += [chances_table(board), forgetting_table(board, frames)]
     for table in tables:
         write_table(table, out / "tables", f"{prefix}{_file_name(table.name)}")
     section = page.Section(

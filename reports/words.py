@@ -11,7 +11,8 @@ from reports.optimal import crossings, optimal_table
 MAIN = (
     "Mean error over tasks against charged compute. Bars: 95% bootstrap intervals over tasks and seeds, without what "
     "makes tasks differ in difficulty: where two at one budget lie apart, the strategies differ on these tasks. Grey: "
-    "the Pareto front. Hollow: tasks are missing, so the mean is over others. The table below has every number."
+    "the Pareto front, costs within 2% taken as equal. Hollow: tasks are missing, so the mean is over others. The "
+    "table below has every number."
 )
 BEST = (
     "The chance that a strategy is the best at its budget: the share of resamples of tasks and seeds in which it has "

@@ -112,8 +112,8 @@ def chosen(ids: Sequence[str]) -> list[Baseline]:
 
 
 def listing() -> list[dict[str, Any]]:
-    """For ``harness list baselines``: ``name``, ``title``, ``address``, how it was ``read``, how many ``numbers``."""
+    """For ``harness list baselines``: ``name``, ``about``, ``address``, how it was ``read``, how many ``numbers``."""
     return [
-        {"name": b.id, "title": b.title, "address": b.address, "read": b.read, "numbers": len(b.numbers)}
+        {"name": b.id, "about": b.title, "address": b.address, "read": b.read, "numbers": len(b.numbers)}
         for b in published().values()
     ]

@@ -32,7 +32,11 @@ def test_the_merged_score_weighs_tasks_alike_and_is_nan_if_one_is_missing():
 def test_the_front_is_what_no_point_dominates(pairs):
     cost, error = np.array(pairs).T
     expected = [not any((c2 <= c and e2 <= e) and (c2 < c or e2 < e) for c2, e2 in pairs) for c, e in pairs]
-    assert list(metrics.pareto_front(cost, error)) == expected
+    assert list(metrics.pareto_front(cost, error, slack=0)) == expected
+
+
+def test_a_cost_that_is_equal_but_for_the_last_step_buys_no_place_on_the_front():
+    assert list(metrics.pareto_front([1.00, 1.01, 1.5], [0.5, 0.2, 0.1])) == [False, True, True]
 
 
 def test_points_without_a_number_are_on_no_front():
