@@ -34,6 +34,9 @@ check: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+bench: $(READY)
+	@$(BIN)/python -m bench --write
+
 report: $(READY)
 	@$(BIN)/harness report $(OUT)
 

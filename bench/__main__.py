@@ -33,7 +33,8 @@ def shown(line: Line) -> str:
         return f"| `{line.row}` | {line.what} | | | {line.aim} | {line.note} |"
     r = line.ratio
     measured = f"{r.theirs:.3g} s / {r.ours:.3g} s"
-    return f"| `{line.row}` | {line.what} | **{r.median:.2f}** ({r.low:.2f} to {r.high:.2f}, n={r.n}) | {measured} | {line.aim} | {line.note} |"
+    ratio = f"**{r.median:.2f}** ({r.low:.2f} to {r.high:.2f}, n={r.n})"
+    return f"| `{line.row}` | {line.what} | {ratio} | {measured} | {line.aim} | {line.note} |"
 
 
 def main() -> None:
@@ -65,8 +66,9 @@ def main() -> None:
             "# Speed",
             "",
             f"Measured with `make bench` on {hardware['cpu']}, {hardware['cores']} cores, {hardware['system']}; "
-            f"torch {packages['torch']}. One thread a process; CPU seconds, both sides in turn, medians of pairs with the",
-            "smallest and largest ratio. A ratio is the time of what is named first over ours, unless the row says other.",
+            f"torch {packages['torch']}. One thread a process; CPU seconds, both sides in turn, medians of pairs with",
+            "the smallest and largest ratio. A ratio is the time of what is named first over what is named second; the",
+            "seconds are in the same order. A row alone: `python -m bench ROW`.",
             "",
             "| row | what | ratio | seconds | aim | note |",
             "| --- | --- | --- | --- | --- | --- |",

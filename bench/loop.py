@@ -11,7 +11,7 @@ from harness.batches import Augment, Features, augmented, normalised
 from harness.seeding import torch_generator
 from harness.training import Recipe, fit
 
-BATCH, STEPS = 32, 12
+BATCH, STEPS = 32, 24
 
 
 def rows(pairs: int) -> Iterator[Line]:
@@ -33,7 +33,7 @@ def _net(backbone: str, size: int, pairs: int) -> Line:
         net.train()
         optimiser = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4)
         draws = torch_generator(0, "bench")
-        order = torch.randperm(len(data), generator=draws).repeat(2)
+        order = torch.randperm(len(data), generator=draws).repeat(STEPS * BATCH // len(data) + 1)
         for step in range(STEPS):
             index = order[step * BATCH : (step + 1) * BATCH].numpy()
             batch = normalised(data.images[index], ctx.backbone, size=size)
@@ -45,7 +45,9 @@ def _net(backbone: str, size: int, pairs: int) -> Line:
 
     ratio = in_turn(ours, bare, pairs=pairs)
     name = backbone.partition("(")[0]
-    return Line("loop", f"bare loop / ours, {name} {size} px, {STEPS} steps", ratio, ">= 0.97", "one counted step included")
+    return Line(
+        "loop", f"bare loop / ours, {name} {size} px, {STEPS} steps", ratio, ">= 0.97", "one counted step included"
+    )
 
 
 def _head(pairs: int) -> Line:

@@ -40,7 +40,7 @@ class Line:
 def in_turn(
     ours: Callable[[], object], theirs: Callable[[], object], *, pairs: int, clock: Clock = time.process_time
 ) -> Ratio:
-    """Run both once to warm up, then ``pairs`` times in turn, the order changing; CPU seconds unless ``clock`` says other."""
+    """Run both once to warm up, then ``pairs`` times in turn, the order changing; by default CPU seconds."""
     ours()
     theirs()
     times: list[tuple[float, float]] = []

@@ -5,7 +5,6 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from harness.options import flat
 from harness.registry import make
 from harness.spec import RunSpec, Setting
 from harness.stream import Stream
+from harness.suites import suites
 from harness.written import Written, parse
 
 
@@ -158,12 +158,6 @@ def made(
         seeds=tuple(seeds),
         setting=setting,
     )
-
-
-def suites() -> dict[str, Path]:
-    """The suites that come with the harness, by name."""
-    folder = Path(str(files("harness") / "suites"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def _swept(entry: str | _Sweep) -> list[str]:

@@ -6,7 +6,7 @@ import click
 
 from harness.errors import unknown
 from harness.registry import Group, entries, summary
-from harness.suite import load_suite, suites
+from harness.suites import about, suites
 
 _KINDS = ("streams", "strategies", "backbones", "suites", "baselines")
 
@@ -14,7 +14,7 @@ _KINDS = ("streams", "strategies", "backbones", "suites", "baselines")
 def rows(kind: str) -> list[dict[str, str]]:
     """``name`` and ``about`` of everything of that kind."""
     if kind == "suites":
-        return [{"name": name, "about": load_suite(name).about, "file": str(path)} for name, path in suites().items()]
+        return [{"name": name, "about": about(path), "file": str(path)} for name, path in suites().items()]
     if kind == "baselines":
         from reports.baselines import listing
 

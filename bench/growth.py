@@ -1,0 +1,38 @@
+"""Does a long stream grow dearer as it goes on? Seconds, FLOPs and memory a task along 106 tasks."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from bench.pairs import Line
+from harness.records import read_log
+from harness.runner import run
+from harness.spec import Setting
+from harness.suite import made
+
+
+def rows(pairs: int) -> Iterator[Line]:
+    suite = made(
+        name="growth",
+        about="",
+        streams=["nevis22(variant=full, source=emulated)"],
+        strategies=["linear_probe"],
+        budgets=["0.1ep"],
+        seeds=[0],
+        setting=Setting(scoring="test"),
+    )
+    (spec,) = suite.specs()
+    with tempfile.TemporaryDirectory() as folder:
+        run(spec, Path(folder))
+        records = read_log(Path(folder) / spec.folder / "events.jsonl").records
+    learnt = [record for record in records if record["event"] == "learn"]
+    peaks = [record["peak_bytes"] for record in learnt]
+    third = len(learnt) // 3
+    # CPU seconds an image, so that larger tasks late in the stream do not pass for growth.
+    cost = [record["cpu_seconds"] / max(1, record["examples"]) for record in learnt]
+    late = median(cost[-third:]) / median(cost[:third])
+    yield Line(
+        "growth", f"peak memory, last task / median of {len(peaks)}", None, "<= 1.2", f"{peaks[-1] / median(peaks):.2f}"
+    )
+    yield Line("growth", "CPU seconds an image, last third / first third of the tasks", None, "1", f"{late:.2f}")
