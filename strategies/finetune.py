@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from harness.context import Context
 from harness.meter import CostPhase
-from harness.strategy import Infeasible, Strategy
+from harness.strategy import Strategy
 from harness.task import Split, Task
 from harness.training import Recipe, fit
+from strategies.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,23 @@ class Start:
 
     Attributes:
         init: ``pretrained``; ``previous``: the body as the task before left it; ``scratch``: random weights.
+        recalibrate_bn: so many training images are shown first, to measure batch-norm statistics anew; charged.
     """
 
     init: Literal["pretrained", "previous", "scratch"] = "pretrained"
+    recalibrate_bn: int = 0
 
 
 @dataclass
 class Finetune(Strategy):
-    """Train all weights of the backbone and a new head, for each task anew.
+    """Train the backbone, or the part of it that ``scope`` names, and a new head, for each task anew.
 
     Pruned and fused nets are finetuned alike: they override :meth:`adapted` and nothing else.
     """
 
+    scope: Scope = "all"
     start: Start = Start()
+    head: Head = Head()
     recipe: Recipe = Recipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
@@ -56,8 +61,14 @@ class Finetune(Strategy):
     def learn(self, task: Task, ctx: Context) -> None:
         assert self._new_body is not None, "prepare comes before learn"
         net = ctx.classifier(task, self._new_body())
+        limit_to(self.scope, net.body)
         needs_one_of_each_class(task, ctx.meter.affordable(ctx.meter.price(net, (3, ctx.size, ctx.size)).flops))
-        fit(net, task.load(Split.TRAIN), ctx, name=task.name, recipe=self._recipe())
+        data = task.load(Split.TRAIN)
+        if self.start.recalibrate_bn:
+            recalibrate(net.body, data, ctx, images=self.start.recalibrate_bn, name=task.name)
+        if self.head.head_init != "zero":
+            start_head(net, data, task, ctx, self.head)
+        fit(net, data, ctx, name=task.name, recipe=self._recipe())
         self.net = net
         if self.start.init == "previous":
             self._begin_with(net.body)
@@ -84,13 +95,3 @@ class Finetune(Strategy):
     def _begin_with(self, body: nn.Module) -> None:
         # Held by a function, not as an attribute: it is no part of the net that predicts.
         self._new_body = lambda: copy.deepcopy(body)
-
-
-def needs_one_of_each_class(task: Task, affordable: float) -> None:
-    """Refuse to learn from fewer examples than there are classes.
-
-    Raises:
-        Infeasible: the budget pays for ``affordable`` examples only.
-    """
-    if affordable < task.num_classes:
-        raise Infeasible(f"the budget pays for {affordable:.0f} examples of {task.num_classes} classes")

@@ -10,7 +10,7 @@ from harness.flops import flops_train
 from harness.strategy import Strategy
 from harness.task import Split, Task
 from harness.training import Recipe, fit
-from strategies.finetune import needs_one_of_each_class
+from strategies.starting import needs_one_of_each_class
 
 
 @dataclass
