@@ -12,9 +12,13 @@ from harness.errors import UserError, unknown
 _COMMANDS = {
     "list": ("harness.cli.listing:list_command", "What there is: streams, strategies, backbones, suites, baselines."),
     "show": ("harness.cli.showing:show", "One stream, task or strategy in full."),
+    "data": ("harness.cli.data:data", "What of a stream is on disk, and fetch what can be fetched."),
     "plan": ("harness.cli.running:plan", "Runs done and missing, FLOPs and hours, before anything is spent."),
     "run": ("harness.cli.running:run", "Carry out a suite; what is done already is not done again."),
     "report": ("harness.cli.reporting:report", "Make the page, tables and figures of result folders."),
+    "compare": ("harness.cli.reporting:compare", "Our numbers beside published ones, with the distance."),
+    "export": ("harness.cli.reporting:export", "Results without weights, as a baseline others can load."),
+    "advise": ("harness.cli.reporting:advise", "The best strategy at a budget, and how sure that is."),
 }
 
 

@@ -108,7 +108,9 @@ def plan(as_json: bool, **options: Any) -> None:
 
 @click.command()
 @suite_options
-@click.option("--executor", default="local", show_default=True, metavar="local", help="Who carries the runs out.")
+@click.option("--executor", default="local", show_default=True, metavar="local|ray", help="Who carries the runs out.")
+@click.option("--cpus", type=click.FloatRange(min=0.01), default=1, metavar="SHARE", help="CPUs a run takes of Ray.")
+@click.option("--gpus", type=click.FloatRange(min=0.01), metavar="SHARE", help="GPUs a run takes of Ray: 1 for cuda.")
 @click.option("--device", default="cpu", show_default=True, metavar="D", help="cpu, cuda or cuda:0.")
 @click.option("--retry-failed", is_flag=True, help="Try failed runs again.")
 @click.option(
@@ -120,14 +122,25 @@ def plan(as_json: bool, **options: Any) -> None:
     help="Stop a run that gives no word for so long.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="A line for each task.")
-def run(executor: str, device: str, retry_failed: bool, patience: float, verbose: bool, **options: Any) -> int:
+def run(
+    executor: str,
+    cpus: float,
+    gpus: float | None,
+    device: str,
+    retry_failed: bool,
+    patience: float,
+    verbose: bool,
+    **options: Any,
+) -> int:
     """Carry out a suite; what is done already is not done again."""
     from harness.executor import missing, run_all
     from harness.progress import watching
+    from harness.ray_executor import run_on_ray
 
-    if executor != "local":
-        raise unknown("executor", executor, ["local"])
-    _check_device(device)
+    if executor not in ("local", "ray"):
+        raise unknown("executor", executor, ["local", "ray"])
+    if executor == "local":
+        _check_device(device)
     out: Path = options["out"]
     specs = chosen(options.pop("suite"), options)
     todo = missing(specs, out, retry_failed=retry_failed)
@@ -135,11 +148,25 @@ def run(executor: str, device: str, retry_failed: bool, patience: float, verbose
     if todo:
         _check_writable(out)
     jobs = min(options["jobs"] or cores(), max(1, len(todo)))
-    click.echo(f"{len(specs)} runs, {len(todo)} to do, {jobs} at a time, results in {out}", err=True)
+    where = f"{jobs} at a time" if executor == "local" else "on Ray"
+    click.echo(f"{len(specs)} runs, {len(todo)} to do, {where}, results in {out}", err=True)
     with watching(todo, verbose=verbose) as watch:
-        outcomes = run_all(
-            todo, out, jobs=jobs, watch=watch, device=device, retry_failed=retry_failed, patience=patience
-        )
+        if executor == "local":
+            outcomes = run_all(
+                todo, out, jobs=jobs, watch=watch, device=device, retry_failed=retry_failed, patience=patience
+            )
+        else:
+            outcomes = run_on_ray(
+                todo,
+                out,
+                jobs=options["jobs"],
+                watch=watch,
+                device=device,
+                cpus=cpus,
+                gpus=gpus or float(device.startswith("cuda")),
+                retry_failed=retry_failed,
+                patience=patience,
+            )
     reasons = {outcome.spec.key: outcome.reason for outcome in outcomes if outcome.status is not RunStatus.DONE}
     done = [spec for spec in specs if _status(spec, out) is RunStatus.DONE]
     for spec in specs:

@@ -187,3 +187,18 @@ def test_shards_are_every_run_once(harness: Harness, tmp_path: Path) -> None:
         facts = json.loads(harness("plan", "s.toml", "--seeds", 7, "--shard", shard, "--json").stdout)
         found += [row["key"] for row in facts["missing_runs"]]
     assert len(found) == len(set(found)) == 7
+
+
+def test_results_are_compared_shared_and_asked_for_advice(harness: Harness, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(GOOD)
+    harness("run", "s.toml", "--out", "out", "--strategy", "tiny:Finetune", "--strategy", "tiny:OwnLoop", "--seeds", 2)
+    assert "tiny:OwnLoop" in harness("report", "out").stdout
+    assert (tmp_path / "out" / "report" / "report.html").exists()
+    harness("export", "out", "--out", "mine.toml")
+    assert "tiny:Finetune" in harness("compare", "out", "--baseline", "mine.toml").stdout
+    flops = json.loads(harness("plan", "s.toml", "--json").stdout)["flops"] / 3
+    advice = json.loads(harness("advise", "out", "--flops", flops, "--json").stdout)
+    assert advice[0]["candidates"]
+    assert "ready" in harness("data", "status", "tiny:bars").stdout
+    for wrong in (("report", "gone"), ("compare", "out", "--baseline", "gone"), ("advise", "out", "--flops", "much")):
+        assert len(harness(*wrong, code=2).stderr.splitlines()) == 1

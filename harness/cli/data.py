@@ -1,0 +1,46 @@
+"""What of a stream's images is on disk, what is missing, and fetch what can be fetched."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from streams.status import Status
+
+
+@click.group()
+def data() -> None:
+    """What of a stream is on disk, and fetch what can be fetched."""
+
+
+@data.command("status")
+@click.argument("stream")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def status_command(stream: str, as_json: bool) -> None:
+    """For each task: ready, downloadable, manual (and from where), or emulated only."""
+    from harness.suite import opened
+    from streams.status import status
+
+    _show(status(opened(stream)), as_json)
+
+
+@data.command("prepare")
+@click.argument("stream")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def prepare_command(stream: str, as_json: bool) -> None:
+    """Fetch and check what can be had; what is there already stays, nothing is left half-prepared."""
+    from harness.suite import opened
+    from streams.status import prepare
+
+    _show(prepare(opened(stream), say=lambda line: click.echo(line, err=True)), as_json)
+
+
+def _show(found: "list[Status]", as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in found], indent=1))
+        return
+    wide = max((len(row.task) for row in found), default=0)
+    for row in found:
+        click.echo(f"{row.task:{wide}}  {row.state:13s}  {row.detail}")
