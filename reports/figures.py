@@ -147,7 +147,8 @@ def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str
         mine = look[label]
         whole = part[part["complete"].astype(bool)]
         style: dict[str, Any] = {"color": mine.light, "marker": mine.marker, "markersize": 4.5, "zorder": 3}
-        ax.plot(whole[cost], whole["error"], lw=1.3, dashes=mine.dash or (None, None), label=shortened(label), **style)
+        ax.plot(whole[cost], whole["error"], lw=1.3, dashes=mine.dash or (None, None),
+                label="_" if whole.empty else shortened(label), **style)  # fmt: skip
         lengths = np.abs(whole[["eased_low", "eased_high"]].to_numpy(float).T - whole["error"].to_numpy(float))
         sure = np.isfinite(lengths).all(axis=0)
         if sure.any():

@@ -16,8 +16,8 @@ class Look(NamedTuple):
 # After Okabe and Ito (https://jfly.uni-koeln.de/color/), shifted to at least 3:1 on white and, the second, on near
 # black.
 # Ordered so that neighbors differ in lightness too.
-COLORS = [("#1a1a1a", "#f2f2f2"), ("#0072b2", "#56b4e9"), ("#b06f00", "#f0b43c"), ("#d55e00", "#ff8a4c"),
-          ("#007a57", "#2fc79a"), ("#a8508a", "#e39ac8"), ("#5b5bb5", "#a5a5f5"), ("#7a6a00", "#d8c94a")]  # fmt: skip
+COLORS = [("#1a1a1a", "#f2f2f2"), ("#00508f", "#56b4e9"), ("#b58900", "#f0b43c"), ("#cf4a00", "#ff8a4c"),
+          ("#00735a", "#2fc79a"), ("#a8508a", "#e39ac8"), ("#5b5bb5", "#a5a5f5"), ("#7a6a00", "#d8c94a")]  # fmt: skip
 FAMILIES = ("finetune", "linear_probe", "channel_pruned", "filter_pruned", "ot_fused", "ncm", "ridge", "knn")
 """Whose color is always the same; others take what is left, in order of name."""
 
@@ -53,11 +53,12 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
         variant = members.get(family, 0)
         members[family] = variant + 1
         place = families.index(family)
-        found[label] = Look(
-            *COLORS[color[family]],
-            MARKERS[(place + variant * 5) % len(MARKERS)],
-            DASHES[variant % len(DASHES)],
-        )
+        marker, dash = place + variant * 5, DASHES[variant % len(DASHES)]
+        while (look := Look(*COLORS[color[family]], MARKERS[marker % len(MARKERS)], dash)) in found.values():
+            marker += 1
+            if marker > place + variant * 5 + len(MARKERS):
+                break  # more variants than looks: the tables still tell them apart
+        found[label] = look
     return found
 
 

@@ -163,3 +163,19 @@ def test_recovery_tells_examples_share_and_flops(made, tmp_path):
     assert table["filter_pruned(keep=0.5)", "0.3ep"] < row["to_flops"] < table["filter_pruned(keep=0.5)", "1ep"]
     assert 0.3 < row["to_share"] < 1 / row["share"]
     assert row["payback"] == pytest.approx(2e7 / (2.0e8 / 3 * (1 - row["share"])), rel=0.01)
+
+
+def test_measures_that_runs_recorded_appear_and_the_rest_is_named(made, tmp_path):
+    from harness.records import line_of, read_log
+
+    planted(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], lambda *_: 0.3)
+    for log in tmp_path.rglob("events.jsonl"):
+        worst = 0.9 if "filter_pruned" in str(log) else 0.6
+        extra = {"metric": "worst_class_error", "value": worst}
+        records = read_log(log).records
+        more = [[r] + ([r | extra] if r.get("metric") == "cross_entropy" else []) for r in records]
+        log.write_text("".join(line_of(r) for pair in more for r in pair))
+    board = boards(read([tmp_path]))[0]
+    table = recovery_table(board, curves(board))
+    assert table.frame["worst_class_error"].iloc[0] == pytest.approx(0.3)
+    assert "Not recorded by these runs: error right after, agreement with dense, calibration error" in table.caption

@@ -2,15 +2,18 @@
 
 import csv
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import reports
 from harness.errors import UserError
 from reports.board import boards
 from reports.curves import curves
 from reports.frame import read
 from reports.report import write_report
+from reports.style import COLORS, FAMILIES, looks
 from reports.summary import summary
 
 
@@ -136,3 +139,41 @@ def test_the_summary_is_plain_lines_with_every_strategy_and_budget(results):
     assert all(name in text for name in ("ot_fused(keep=0.5)", "0.1ep", "1ep", "42 runs: 42 done"))
     assert max(map(len, text.splitlines())) < 130
     assert "*" in text
+
+
+def test_every_latex_row_has_a_cell_for_each_column(report):
+    for path in (report.parent / "tables").glob("*.tex"):
+        lines = path.read_text().splitlines()
+        rows = [line for line in lines if line.endswith("\\\\")]
+        columns = len(re.search(r"tabular}{(\w+)}", "\n".join(lines)).group(1))
+        assert rows
+        assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {columns}
+
+
+def luminance(color):
+    def linear(part):
+        value = int(part, 16) / 255
+        return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = (linear(color[i : i + 2]) for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("pair", COLORS)
+def test_every_color_stands_out_from_its_ground_and_is_the_pages(pair):
+    light, dark = pair
+    assert 1.05 / (luminance(light) + 0.05) >= 3
+    assert (luminance(dark) + 0.05) / (luminance("#16181a") + 0.05) >= 3
+    css = (Path(reports.__file__).parent / "page.css").read_text()
+    place = COLORS.index(pair)
+    assert [f"--c{place}: {color};" in css for color in pair] == [True, True]
+
+
+def test_no_two_strategies_look_alike():
+    labels = [f"{family}(keep={keep})" for family in (*FAMILIES, "mine:One", "mine:Two") for keep in range(6)]
+    found = looks(labels)
+    assert len({(look.light, look.marker, look.dash) for look in found.values()}) == len(labels)
+
+
+def test_a_family_keeps_its_color_whatever_else_is_there():
+    assert looks(["finetune", "ot_fused"])["ot_fused"].light == looks(["ot_fused", "ridge", "a", "b"])["ot_fused"].light
