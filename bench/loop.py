@@ -40,7 +40,7 @@ def _net(backbone: str, size: int, pairs: int) -> Line:
             logits = net(augmented(batch, Augment(), draws))
             loss = functional.cross_entropy(logits, torch.from_numpy(data.labels[index]))
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
 
     ratio = in_turn(ours, bare, pairs=pairs)
@@ -68,7 +68,7 @@ def _head(pairs: int) -> Line:
             for index in torch.randperm(len(data)).split(BATCH):
                 loss = functional.cross_entropy(head(features.values[index]), targets[index])
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimiser.step()
 
     return Line("loop", "bare loop / ours, head on 512 cached features", in_turn(ours, bare, pairs=pairs))

@@ -58,7 +58,7 @@ def _steps(net: nn.Module, how: str) -> Callable[[], None]:
             with half:
                 logits = net(images)
             net.zero_grad(set_to_none=True)
-            loss_of(logits.float(), wanted).backward()  # type: ignore[no-untyped-call]
+            loss_of(logits.float(), wanted).backward()
 
     def infer() -> None:
         net.eval()

@@ -75,7 +75,7 @@ def _solve(matrix: Any, right: Any, *_: Any, **__: Any) -> int:
     return prod(matrix[:-2]) * (2 * n**3 // 3 + 2 * n**2 * columns)
 
 
-_OURS = {
+_OURS: dict[Any, Any] = {
     aten.convolution_backward: _convolution_backward,
     aten.mv: _mv,
     aten.addmv: _addmv,
@@ -159,6 +159,6 @@ def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
         with torch.set_grad_enabled(backward), Counter() as count:
             out: Tensor = probe(torch.zeros(shape, device="meta"))
             if out.requires_grad:
-                out.sum().backward()  # type: ignore[no-untyped-call]
+                out.sum().backward()
         _known[key] = count.flops
     return _known[key]

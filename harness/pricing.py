@@ -74,7 +74,7 @@ def measured_speed(backbone_name: str, size: int) -> float:
         times = []
         for _ in range(4):
             begun = time.perf_counter()
-            loss_of(net(images), wanted).backward()  # type: ignore[no-untyped-call]
+            loss_of(net(images), wanted).backward()
             times.append(time.perf_counter() - begun)
         return 16 * dense_flops(backbone, 10, size) / median(times[1:])
     finally:

@@ -103,7 +103,7 @@ def fit(
         loss = loss_of(logits.float(), wanted, smoothing=recipe.smoothing)
         for parameter in trained:
             parameter.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         # Kept on the device: reading the loss at every step would make a GPU wait for it.
         finite &= loss.detach().isfinite()
