@@ -54,7 +54,7 @@ NAMES += [
     "../x",
 ]
 SPECS = ["filter_pruned(keep=0.5, score=l1)", "ot_fused(keep=0.3, layout=filter)", "tiny:Finetune(lr=0.1)", *NAMES]
-SIGNS = "()[]{},=:'\"\\#.-+_*/ \n\t\0\x1baé☃𝔸0129e"
+SIGNS = "()[]{},=:'\"\\#.-+_*/ \n\t\0\x1baé☃0129e"
 
 
 class Reached(Exception):
