@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup benchmark test check bench report clean
+.PHONY: setup benchmark test check bench bench-faults report clean
 
 setup: $(READY)
 
@@ -17,7 +17,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "nevis-harness needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): torch and the rest, a few GB once"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev]'
 	@touch $@
 
 benchmark: $(READY)
@@ -36,6 +36,9 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench --write
+
+bench-faults: $(READY)
+	@$(BIN)/python -m bench.faults
 
 report: $(READY)
 	@$(BIN)/harness report $(OUT)

@@ -1,4 +1,4 @@
-"""Is anything finished ever lost? A short suite is killed at 200 random moments; every result must be as if it were not.
+"""Is anything finished ever lost? A short suite is killed at 200 random moments and must end as if it were not.
 
 ``python -m bench.faults [--kills 200] [--seed 0]``. Two runners share the folder, and each kill takes one process at
 random: a run's, the one that runs are forked from, or a runner. After each kill the folder must be readable and must
@@ -24,13 +24,15 @@ PLUGINS = Path(__file__).parents[1] / "tests" / "plugins"
 SUITE = """
 streams = ["tiny:bars"]
 strategies = ["tiny:Finetune", "tiny:OwnLoop"]
-budgets = ["1ep", "20ep"]
+budgets = ["5ep", "20ep"]
 seeds = 8
 [setting]
 backbone = "tiny:net"
 size = 16
 """
 RUNNERS = 2
+ODDS = {"run": 0.85, "fork server": 0.05, "runner": 0.1}
+"""What is killed: the process of a run, the one that runs are forked from, or the runner that gives them out."""
 
 
 def start(suite: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -42,13 +44,30 @@ def start(suite: Path, out: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
-def descendants(pid: int) -> list[int]:
-    """Children of ``pid`` and theirs."""
+def running(out: Path) -> list[int]:
+    """The processes that are on a run right now, and that still have the one they were forked from."""
+    found = []
+    for manifest in out.rglob("run.json"):
+        store = RunStore(manifest.parent)
+        if store.status() is RunStatus.RUNNING:
+            holder = (store.folder / "lock").read_text().split()
+            found += [int(pid) for pid in holder[1:2] if ours(int(pid)) and ours(parent(int(pid)))]
+    return found
+
+
+def ours(pid: int) -> bool:
+    """Whether that is a fork server or was forked from one; nothing else is ever killed by its number."""
     try:
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return []
-    return children + [found for child in children for found in descendants(child)]
+        return False
+
+
+def parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def committed(out: Path) -> dict[Path, bytes]:
@@ -81,19 +100,18 @@ def torture(suite: Path, out: Path, whole: dict[str, str], kills: int, rng: rand
         runners = [start(suite, place) for _ in range(RUNNERS)]
         before: dict[Path, bytes] = {}
         while killed.total() < kills and any(runner.poll() is None for runner in runners):
-            time.sleep(rng.uniform(0.05, 0.8))
+            time.sleep(rng.uniform(0.05, 1.5))
             runners = [r if r.poll() is None else start(suite, place) for r in runners]
-            runner = rng.choice(runners)
-            below = descendants(runner.pid)
-            # Mostly a run; the fork server is among them, and now and then it is the runner itself.
-            victim = rng.choice(below) if below and rng.random() < 0.9 else None
-            if victim is None and not list(place.rglob("run.json")):
+            if not (pids := running(place)):
                 continue
-            try:
-                os.kill(victim or runner.pid, signal.SIGKILL)
-            except ProcessLookupError:
+            what, pid = rng.choices(list(ODDS), list(ODDS.values()))[0], rng.choice(pids)
+            if what == "runner":
+                rng.choice(runners).kill()
+            elif ours(victim := pid if what == "run" else parent(pid)):
+                os.kill(victim, signal.SIGKILL)
+            else:
                 continue
-            killed["process below a runner" if victim else "runner"] += 1
+            killed[what] += 1
             after = committed(place)
             for path, content in before.items():
                 assert after.get(path, b"").startswith(content), f"{path}: what was committed was done again or lost"
