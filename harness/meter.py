@@ -222,9 +222,9 @@ class ComputeMeter:
 
     def _resume(self) -> None:
         self._counter = Counter()
-        self._counter.__enter__()
+        self._counter.__enter__()  # type: ignore[no-untyped-call]
 
     def _pause(self) -> None:
         assert self._counter is not None
-        self._counter.__exit__(None, None, None)
+        self._counter.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         self._counter = None

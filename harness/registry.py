@@ -5,6 +5,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,12 @@ def make(group: Group, text: str) -> Any:
     if not isinstance(made, getattr(import_module(module), name)):
         raise UserError(f"{_ONE[group]} {text!r} gives a {type(made).__name__}; expected a {name}")
     return made
+
+
+def takes(group: Group, text: str, option: str) -> bool:
+    """Whether what ``text`` names has an option of that name."""
+    maker, _ = _find(group, parse(text))
+    return option in signature(maker).parameters
 
 
 def _find(group: Group, written: Written) -> tuple[Any, Written]:

@@ -12,9 +12,11 @@ import click
 
 from harness.errors import UserError, unknown
 from harness.records import RunStatus
+from harness.registry import takes
 from harness.spec import RunSpec
 from harness.store import RunStore
 from harness.suite import Suite, load_suite, made
+from harness.written import Written, parse
 
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,6 +38,7 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Runs at a time; a core each by default."),
         click.option("--shard", metavar="I/N", help="Only every N-th run, beginning with the I-th (from 1)."),
         click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True),
+        click.option("--skip-missing", is_flag=True, help="Leave out tasks whose real images are missing; in the key."),
         click.option("--final", is_flag=True, help="Score the test split, and the held-out tasks too: once."),
     ]
     for option in reversed(options):
@@ -55,13 +58,21 @@ def chosen(suite: str, options: dict[str, Any]) -> list[RunSpec]:
     asked: Suite = made(
         name=base.name,
         about=base.about,
-        streams=options["streams"] or base.streams,
+        streams=[_skipping(name) if options["skip_missing"] else name for name in options["streams"] or base.streams],
         strategies=options["strategies"] or base.strategies,
         budgets=options["budgets"] or [str(budget) for budget in base.budgets],
         seeds=range(options["seeds"]) if options["seeds"] else base.seeds,
         setting=setting,
     )
     return _shard(asked.specs(), options["shard"])
+
+
+def _skipping(stream: str) -> str:
+    """The stream without what is missing, where it can be opened so."""
+    written = parse(stream)
+    if not takes("streams", stream, "skip_missing"):
+        return stream
+    return str(Written(written.name, {**written.options, "skip_missing": True}))
 
 
 def cores() -> int:
