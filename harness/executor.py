@@ -35,7 +35,7 @@ GRACE = 20.0
 """Seconds that a process which was told to leave has until it is killed."""
 
 LOG_BYTES = 1 << 20
-"""What is kept of the beginning of ``output.log``, and as much of its end."""
+"""What is kept of the beginning of ``output.log``; of its end at least half as much, and never more than as much."""
 
 LEFT = 143
 """Exit code of a worker that was told to leave: 128 and SIGTERM."""

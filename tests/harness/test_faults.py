@@ -1,12 +1,14 @@
 """Nothing finished is ever lost: killed, filled and damaged at every place, a run ends as if nothing had happened."""
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 import harness.worker  # noqa: F401  (loads what a run needs, once, before children are forked)
 from harness import disk, runner
 from harness.disk import CannotWrite, Effect
+from harness.errors import UserError
 from harness.records import RunStatus, canonical, line_of, read_log
 from harness.spec import RunSpec, Setting
 from harness.store import Busy, RunStore
@@ -374,3 +377,19 @@ def test_a_writer_that_locks_did_not_keep_out_is_noticed(tmp_path: Path) -> None
     with pytest.raises(Busy, match="locks do not keep out"):
         one.commit(0, state_after(0), lines_of(0))
     assert one.records() == lines_of(0)
+
+
+def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> NoReturn:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(UserError, match="its file system has no locks"), RunStore(tmp_path / "run").claim():
+        pass
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "/abs", "..", "a/../b", "c:\\x", "nul\0", "x" * 300, "é☃", "", " . "])
+def test_no_name_leads_out_of_the_results(tmp_path: Path, name: str) -> None:
+    place = (tmp_path / replace(spec(), stream=name, strategy=name).folder).resolve()
+    assert len(place.relative_to(tmp_path).parts) == 4
+    place.mkdir(parents=True)

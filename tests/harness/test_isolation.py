@@ -150,7 +150,10 @@ def test_a_log_keeps_its_beginning_and_its_end(harness: Harness, suite: Path, tm
     assert "the last words" in text
 
 
-def test_what_a_plugin_started_ends_with_its_run(harness: Harness, suite: Path, tmp_path: Path) -> None:
+def test_what_a_plugin_started_ends_with_its_run(
+    harness: Harness, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "GRACE", 1.0)
     flag = tmp_path / "child"
     text = f"rogue:Rogue(how=starts, flag='{flag}')"
     harness("run", suite, "--out", "out", "--strategy", text)

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,8 @@ class Rogue(Finetune):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 
     def starts(self, task: Task, ctx: Context) -> None:
-        """Children that outlive it, one of which has every file it had."""
+        """A thread and children that outlive it, one of which has every file it had."""
+        threading.Thread(target=time.sleep, args=(60,)).start()
         child = subprocess.Popen(["sleep", "60"])
         Path(self.flag).write_text(str(child.pid))
         if os.fork() == 0:
