@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,27 +99,31 @@ def _data(table: Table, row: Mapping[str, Any]) -> Markup:
 
 
 def _cell(column: Column, row: Mapping[str, Any], head: bool, looks: Mapping[str, Look]) -> Markup:
-    text, value = column.show(dict(row)), row[column.key]
+    text, value = column.show(row), row[column.key]
     number = column.style != "text"
-    attributes = [Markup(' class="{}"').format(_classes(column, row, text))] if _classes(column, row, text) else []
+    attributes = {"scope": "row"} if head else {}
+    if names := _classes(column, row, text):
+        attributes["class"] = names
     if number and not missing(value):
-        attributes.append(Markup(' data-sort="{}"').format(f"{float(value):.9g}"))
+        attributes["data-sort"] = f"{float(value):.9g}"
     if column.heat and not missing(row[column.heat]):
-        attributes.append(Markup(' style="--h:{}"').format(f"{row[column.heat]:.2f}"))
+        attributes["style"] = f"--h:{row[column.heat]:.2f}"
     if column.note and row[column.note]:
-        attributes.append(Markup(' title="{}"').format(row[column.note]))
+        attributes["title"] = row[column.note]
     elif len(text) > 40:
-        attributes.append(Markup(' title="{}"').format(text))
-    inner: str | Markup = escape(text)
+        attributes["title"] = text
+    inner = escape(text)
     if column.title == "Strategy" and value in looks:
         inner = mark(looks[str(value)]) + inner
     if column.link and number and value:
-        inner = Markup('<a href="#{}" data-labels="{}" data-budgets="{}">{}</a>').format(
-            column.link, row["rests_on"], row["budgets"], inner
-        )
-    if head:
-        return Markup('<th scope="row"{}>{}</th>').format(Markup("").join(attributes), inner)
-    return Markup("<td{}>{}</td>").format(Markup("").join(attributes), inner)
+        link = {"href": f"#{column.link}", "data-labels": row["rests_on"], "data-budgets": row["budgets"]}
+        inner = _tag("a", link, inner)
+    return _tag("th" if head else "td", attributes, inner)
+
+
+def _tag(name: str, attributes: Mapping[str, str], inner: Markup) -> Markup:
+    held = "".join(f' {key}="{escape(value)}"' for key, value in attributes.items())
+    return Markup(f"<{name}{held}>{inner}</{name}>")
 
 
 def _classes(column: Column, row: Mapping[str, Any], text: str) -> str:
@@ -130,6 +135,7 @@ def _classes(column: Column, row: Mapping[str, Any], text: str) -> str:
     return " ".join(names)
 
 
+@cache
 def mark(look: Look) -> Markup:
     """The line and marker of a strategy, as its legend entry in a table."""
     color = f"var(--c{[light for light, _ in COLORS].index(look.light)})"

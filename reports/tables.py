@@ -1,6 +1,7 @@
 """Which numbers are shown? Each table is a frame with its columns described, so that page, CSV and LaTeX agree."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ class Column:
     group: tuple[str, str] | None = None
     help: str = ""
 
-    def show(self, row: dict[str, Any]) -> str:
+    def show(self, row: Mapping[str, Any]) -> str:
         """The cell's text."""
         text = written(row[self.key], self.style)
         if self.low and text != DASH and not missing(row[self.low]):

@@ -48,10 +48,10 @@ def browse():
         if done.returncode:
             not_run(f"no npm packages: {done.stderr[-300:]}")
 
-    def look(report, folder):
+    def look(report, folder, *widths):
         folder.mkdir(parents=True, exist_ok=True)
-        command = ["node", str(HERE / "look.mjs"), chromium, str(report), str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        command = ["node", str(HERE / "look.mjs"), chromium, str(report), str(folder), *widths]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout)
 
@@ -73,7 +73,7 @@ def nasty(browse, one, tmp_path_factory):
     for strategy in ("mine:A(x='<img src=x onerror=globalThis.hacked=1>')", "finetune"):
         for budget in ("0.1ep", "1ep"):
             one(out / "runs", strategy, budget, 0, stream="s<'\"&>", tasks=tasks)
-    return browse(write_report([out / "runs"], out / "report"), out / "screenshots")
+    return browse(write_report([out / "runs"], out / "report"), out / "screenshots", "400")
 
 
 def test_no_console_error_and_no_request_leaves_the_page(seen):

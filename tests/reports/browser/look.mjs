@@ -1,11 +1,11 @@
 // What does a reader meet in a real browser? Opens a report and prints what was seen, as JSON.
-// node look.mjs CHROMIUM REPORT.html FOLDER_FOR_SCREENSHOTS
+// node look.mjs CHROMIUM REPORT.html FOLDER_FOR_SCREENSHOTS [WIDTH...]
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [executablePath, report, folder] = process.argv.slice(2);
+const [executablePath, report, folder, ...widths] = process.argv.slice(2);
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 const address = pathToFileURL(report).href;
@@ -27,7 +27,7 @@ const figures = (page) => page.evaluate(() => [...document.querySelectorAll("fig
   return { left: box.left, right: box.right, width: box.width, height: box.height };
 }));
 
-for (const width of [400, 1600]) for (const colorScheme of ["light", "dark"]) {
+for (const width of widths.length ? widths.map(Number) : [400, 1600]) for (const colorScheme of ["light", "dark"]) {
   const page = await open({ viewport: { width, height: 900 }, colorScheme, bypassCSP: true });
   const view = { width, colorScheme, figures: await figures(page), scrollWidth: await page.evaluate(() => document.documentElement.scrollWidth) };
   await page.screenshot({ path: join(folder, `${width}-${colorScheme}.png`), fullPage: true });
