@@ -204,7 +204,7 @@ def real_task(entry: Entry) -> Task:
     if folder.is_dir():
         stored = prepared(f"real/{folder.name}-{folder_stamp(folder)}", lambda: folder_arrays(folder))
     elif dataset == "fashion_mnist" and _DEBIAN.is_dir():
-        stored = prepared(_set_name(dataset), fashion_mnist)
+        stored = prepared(_set_name(dataset), lambda: fashion_mnist(_DEBIAN))
     else:
         stored = prepared(_set_name(dataset), READERS[dataset].arrays)
     labels = stored.array("labels")
@@ -225,7 +225,7 @@ def real_task(entry: Entry) -> Task:
     )
 
 
-def fashion_mnist(folder: Path = _DEBIAN) -> dict[str, Array]:
+def fashion_mnist(folder: Path) -> dict[str, Array]:
     """Fashion-MNIST from its four IDX files, as Debian's package dataset-fashion-mnist installs them.
 
     Raises:

@@ -1,8 +1,8 @@
 """A prepared set is whole or not there, and what is damaged is found and made again."""
 
 import json
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,12 +102,22 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     assert cache_folder() == tmp_path / "own"
 
 
-def _prepare_many(cache: Path) -> list[str]:
-    return [prepared(f"set{i}", _arrays, cache=cache).digest("images", "labels") for i in range(20)]
+PREPARE_MANY = """
+import sys
+from pathlib import Path
+import numpy as np
+from streams.prepared import prepared
+arrays = {"images": np.arange(48, dtype=np.uint8).reshape(3, 4, 4, 1), "labels": np.array([0, 1, 1])}
+for i in range(20):
+    print(prepared(f"set{i}", lambda: arrays, cache=Path(sys.argv[1])).digest("images", "labels"))
+"""
 
 
 def test_processes_that_prepare_at_once_all_get_the_whole_set(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(3, mp_context=get_context("fork")) as pool:
-        digests = list(pool.map(_prepare_many, [tmp_path] * 3))
-    assert len({tuple(found) for found in digests}) == 1
+    command = [sys.executable, "-c", PREPARE_MANY, str(tmp_path)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    digests = [process.communicate(timeout=120)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert len(set(digests)) == 1
+    assert len(digests[0].splitlines()) == 20
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(f"set{i}" for i in range(20))
