@@ -12,6 +12,7 @@ from harness.errors import UserError, unknown
 from reports.board import Board, boards
 from reports.bootstrap import Draws, mean_of
 from reports.frame import read
+from reports.metrics import SLACK
 from reports.optimal import Floats, chances
 
 SURE = 0.8
@@ -86,13 +87,14 @@ def _advice(board: Board, flops: float, domain: str | None) -> Advice:
         costs = np.asarray([cost for cost, _ in curve])
         lows.append(costs[0])
         highs.append(costs[-1])
-        if flops < costs[0] * (1 - 1e-9):
+        if flops < costs[0] / (1 + SLACK):
             continue
         # More than the last budget is never needed: what was reached there is kept. Less than the first is unknown.
+        # No run stops to the FLOP at its budget: what is within the slack counts as there.
         weight = np.asarray([np.interp(math.log(flops), np.log(costs), unit) for unit in np.eye(len(costs))])
         drawn[label] = np.tensordot(weight, np.stack([draws.means(table) for _, table in curve]), axes=1)
         values[label] = float(weight @ np.asarray([mean_of(table) for _, table in curve]))
-        held[label] = bool(flops > costs[-1] * (1 + 1e-9)) and not _by_itself(board, label)
+        held[label] = bool(flops > costs[-1] * (1 + SLACK)) and not _by_itself(board, label)
         n = max(n, int((~np.isnan(curve[-1][1])).sum()))
     candidates = _ranked(drawn, values, held)
     best = candidates[0] if candidates else None

@@ -65,6 +65,17 @@ def test_advice_below_all_budgets_or_between_equals_does_not_tell(made, tmp_path
     assert not beyond.tells
 
 
+def test_advice_at_a_budget_takes_in_those_that_stopped_a_step_before_or_after_it(made, tmp_path):
+    planted(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], cross)
+    table = curves(boards(read([tmp_path]))[0]).set_index(["strategy", "budget"])["flops"]
+    for share in (0.99, 1.01):
+        [low] = advise([tmp_path], table["finetune", "0.1ep"] * share)
+        [high] = advise([tmp_path], table["finetune", "1ep"] * share)
+        assert len(low.candidates) == len(high.candidates) == 2
+        assert low.tells
+        assert high.tells
+
+
 def test_advice_is_given_for_a_domain(made, tmp_path):
     def by_domain(written, task, budget):
         # Tasks 0, 2 and 4 are text.
