@@ -1,12 +1,13 @@
-"""Does fusing by optimal transport beat plain removal and the published scaling, right after pruning and without data?
+"""Does fusing by optimal transport beat plain removal and the published scaling, right after pruning, without data?
 
-All widths of half-width VGG-11 and ResNet-18, several trained nets each; inside the blocks of EfficientNet-Lite0; and how
-long fusing takes. ``make bench-fusion`` runs it; it trains six small nets first, which takes a while on one core.
+All widths of half-width VGG-11 and ResNet-18, several trained nets each; inside the blocks of EfficientNet-Lite0; and
+how long fusing takes. ``make bench-fusion`` runs it; it trains six small nets first, which takes a while on one core.
 """
 
 import copy
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -28,7 +29,7 @@ from strategies.transport.fusion import Transport, fuse
 
 METHODS: dict[str, Transport | None] = {
     "plain": None,
-    "published": Transport(scale="published", metric="l1"),
+    "published": Transport(scale="published", metric="l1", discount="none"),
     "variance": Transport(),
     "published, L2": Transport(scale="published"),
     "variance, L1": Transport(metric="l1"),
@@ -123,7 +124,7 @@ def interval(values: list[float]) -> str:
 def agreement() -> None:
     """EfficientNet-Lite0: how like the dense net's features are those of the smaller one, on real images, 64 px."""
     backbone: Backbone = make("backbones", "efficientnet_lite0")
-    tasks = [task for task in make("streams", "nevis-mini")]
+    tasks = list(make("streams", "nevis-mini"))
     parts = [normalised(task.load(Split.DEV_TEST).images[:64], backbone, size=64) for task in tasks]
     images = torch.cat(parts)
     body = pretrained_classifier(0)
@@ -164,8 +165,8 @@ def seconds() -> None:
         groups = prunable(body, 64, "channel")
         kept = kept_units(body, 64, groups, Pruning(keep=0.5))
         for metric in ("l2", "l1"):
-            transport = Transport(metric=metric)  # type: ignore[arg-type]
-            best = min(timed(lambda t=transport: fuse(copy.deepcopy(body), groups, kept, 64, t)) for _ in range(3))
+            work = partial(fuse, groups=groups, kept=kept, size=64, transport=Transport(metric=metric))
+            best = min(timed(partial(work, copy.deepcopy(body))) for _ in range(3))
             print(f"{name} {metric}: {best:.2f}")
 
 

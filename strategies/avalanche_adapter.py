@@ -1,0 +1,162 @@
+"""What do Avalanche's continual learning methods give under the same budget? One adapter for its strategies.
+
+One net learns all tasks, with a head for each. Every operation that Avalanche runs is counted one by one: EWC's pass
+over the data, LwF's teacher, the old images of a replay.
+"""
+
+import pickle
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness.backbone import zero_head
+from harness.batches import loss_of, stratified
+from harness.context import Context
+from harness.errors import UserError, unknown
+from harness.seeding import numpy_generator
+from harness.strategy import Strategy
+from harness.task import Kind, Split, Task
+from harness.training import Recipe
+from strategies.starting import needs_one_of_each_class
+
+METHODS: dict[str, dict[str, Any]] = {
+    "Naive": {},
+    "EWC": {"ewc_lambda": 1.0},
+    "LwF": {"alpha": 1.0, "temperature": 2.0},
+    "SynapticIntelligence": {"si_lambda": 0.01},
+    "MAS": {"lambda_reg": 0.1, "alpha": 0.5},
+    "Replay": {"mem_size": 200},
+    "GEM": {"patterns_per_exp": 20, "memory_strength": 0.5},
+}
+"""Methods and the settings that they need, Avalanche's own examples where it gives any."""
+
+SHORT = {"SI": "SynapticIntelligence"}
+AFTERWARDS = {"EWC": 1.0, "MAS": 1.0}
+"""Passes over the data, forward and backward, after training; their cost is held back."""
+
+
+@dataclass
+class Avalanche(Strategy):
+    """A method of avalanche-lib: Naive, EWC, LwF, SI, MAS, Replay or GEM; one net, a head a task.
+
+    ``strength`` sets the method's first setting: the weight of its penalty, or the images that it remembers.
+    """
+
+    method: str = "Naive"
+    strength: float | None = None
+    recipe: Recipe = Recipe()
+
+    net: nn.Module | None = field(default=None, init=False, repr=False)
+    _heads: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    """What Avalanche's strategy remembers from task to task: its plugins and its clock."""
+
+    shares_weights: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.method = SHORT.get(self.method, self.method)
+        if self.method not in METHODS:
+            raise unknown("method of Avalanche", self.method, [*METHODS, *SHORT])
+        if self.strength is not None and not METHODS[self.method]:
+            raise UserError(f"avalanche(method={self.method}): it has no strength")
+
+    def prepare(self, ctx: Context) -> None:
+        with _without_notices():
+            from strategies.avalanche_parts import MultiHead
+        self.net = MultiHead(ctx.body())
+
+    def learn(self, task: Task, ctx: Context) -> None:
+        from strategies.avalanche_parts import MultiHead, OneHead, Pacer, optimiser
+
+        if task.kind is Kind.MULTILABEL:
+            raise UserError(f"avalanche({self.method}) knows one class an image; task {task.name!r} has several labels")
+        net, number, recipe = self.net, len(self._heads), self.recipe.settled(statistics_hold=True)
+        assert isinstance(net, MultiHead), "prepare comes before learn"
+        net.heads[str(number)] = zero_head(ctx.backbone.num_features, task.num_classes).to(ctx.device)
+        self._heads[task.name] = number
+        data, passes = task.load(Split.TRAIN), AFTERWARDS.get(self.method, 0.0)
+        each = ctx.meter.price(OneHead(net, number), ctx.shape(data)).flops
+        affordable = ctx.meter.affordable(each * (1 + passes))
+        needs_one_of_each_class(task, affordable)
+        if affordable < len(data):
+            data = data[stratified(data.labels, int(affordable), numpy_generator(ctx.seed, task.name, "subset"))]
+        with _without_notices(), torch.enable_grad():
+            agent = self._agent(optimiser(net, number, recipe), recipe, ctx)
+            pacer = next(plugin for plugin in agent.plugins if isinstance(plugin, Pacer))
+            pacer.begin(ctx, recipe, task.name, size=len(data), held_back=passes * each * len(data), each=each)
+            agent.train(_experience(ctx.inputs(data), data.labels, number), num_workers=0, shuffle=True)
+        self._kept = {"plugins": agent.plugins, "clock": agent.clock}
+        net.eval()
+
+    def _agent(self, optimiser: torch.optim.Optimizer, recipe: Recipe, ctx: Context) -> Any:
+        """Avalanche's strategy, with what it remembers of the tasks before."""
+        import avalanche.training.supervised as methods
+
+        from strategies.avalanche_parts import Pacer
+
+        settings = dict(METHODS[self.method])
+        if self.strength is not None:
+            first = next(iter(settings))
+            settings[first] = type(settings[first])(self.strength)
+        agent = getattr(methods, self.method)(
+            model=self.net,
+            optimizer=optimiser,
+            criterion=loss_of,
+            train_mb_size=recipe.batch_size,
+            train_epochs=1_000_000,
+            device=ctx.device,
+            plugins=[Pacer()],
+            evaluator=None,
+            **settings,
+        )
+        # The optimiser is new for each task and has the parameters that it should have.
+        agent.make_optimizer = lambda **_: None
+        if self._kept:
+            agent.plugins, agent.clock = self._kept["plugins"], self._kept["clock"]
+        return agent
+
+    def predict(self, task: Task, images: Tensor) -> Tensor:
+        from strategies.avalanche_parts import MultiHead, OneHead
+
+        assert isinstance(self.net, MultiHead), "learn comes before predict"
+        return OneHead(self.net, self._heads[task.name])(images)  # type: ignore[no-any-return]
+
+    def state(self) -> Mapping[str, Any]:
+        # Avalanche's plugins are objects of its own kind; a state holds tensors, so their pickle goes in as bytes.
+        content = pickle.dumps({"net": self.net, "heads": self._heads, "kept": self._kept})
+        return {"pickle": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        with _without_notices():
+            content = pickle.loads(state["pickle"].numpy().tobytes())
+        self.net, self._heads, self._kept = content["net"], content["heads"], content["kept"]
+
+
+def _experience(inputs: Tensor, labels: Any, number: int) -> Any:
+    """One experience of Avalanche that holds the images of a task, labelled as task ``number``."""
+    from avalanche.benchmarks import benchmark_from_datasets
+    from avalanche.benchmarks.utils.classification_dataset import _make_taskaware_classification_dataset
+    from torch.utils.data import TensorDataset
+
+    classes = np.asarray(labels, dtype=np.int64)
+    dataset = _make_taskaware_classification_dataset(
+        TensorDataset(inputs, torch.from_numpy(classes)), task_labels=[number] * len(classes), targets=classes.tolist()
+    )
+    experience = benchmark_from_datasets(train=[dataset]).train_stream[0]
+    # By these Avalanche knows that images come with the number of their task.
+    experience.task_labels, experience.classes_in_this_experience = [number], sorted(set(classes.tolist()))
+    return experience
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Avalanche warns of its own coming versions and of its dependencies'."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,150 @@
+"""Which parts does Avalanche need from us? A net with a head a task, and a plugin that keeps training to the budget.
+
+Imports Avalanche, which takes seconds: imported itself only when an Avalanche strategy is used.
+"""
+
+import math
+from typing import Any
+
+import torch
+from avalanche.models import MultiTaskModule
+from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor, nn
+
+from harness.batches import Augment, augmented
+from harness.context import Context
+from harness.training import Diverged, Recipe, scheduled
+
+
+class MultiHead(MultiTaskModule):  # type: ignore[misc]
+    """One body and a linear head for each task."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.heads = nn.ModuleDict()
+
+    def adaptation(self, experience: Any) -> None:
+        """Heads are added before training; only what Avalanche asks of its own nets is kept up."""
+        self.known_train_tasks_labels = {int(name) for name in self.heads}
+        self.max_class_label = max(head.out_features for head in self.heads.values())  # type: ignore[type-var]
+
+    def forward(self, x: Tensor, task_labels: Tensor | int | None) -> Any:
+        """Logits of each image by the head of its task; classes that the task does not have are ruled out."""
+        if task_labels is None:
+            return self.forward_all_tasks(x)
+        present = [task_labels] if isinstance(task_labels, int) else task_labels.unique().tolist()
+        if len(present) == 1:
+            return self.forward_single_task(x, present[0])
+        assert isinstance(task_labels, Tensor)
+        features = self.body(x)
+        logits = features.new_full((len(x), self.max_class_label), -1e4)
+        for number in present:
+            own = self.heads[str(number)](features[task_labels == number])
+            logits[task_labels == number, : own.shape[1]] = own
+        return logits
+
+    def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
+        return self.heads[str(task_label)](self.body(x))  # type: ignore[no-any-return]
+
+    def forward_all_tasks(self, x: Tensor) -> dict[int, Tensor]:
+        """Logits of every head; the body is computed once."""
+        features = self.body(x)
+        return {int(name): head(features) for name, head in self.heads.items()}
+
+
+class OneHead(nn.Module):
+    """The body and one head of a :class:`MultiHead`, sharing its weights."""
+
+    def __init__(self, net: MultiHead, number: int) -> None:
+        super().__init__()
+        self.body, self.head = net.body, net.heads[str(number)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images))  # type: ignore[no-any-return]
+
+
+class Pacer(SupervisedPlugin):  # type: ignore[misc]
+    """Ends training when the budget, less what is held back for afterwards, does not pay for another step.
+
+    The schedule, the augmentation and the treatment of batch norm are those of :func:`harness.training.fit`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ctx: Context | None = None
+
+    def begin(self, ctx: Context, recipe: Recipe, name: str, *, size: int, held_back: float, each: float) -> None:
+        """Get ready for a task of ``size`` images.
+
+        Args:
+            held_back: FLOPs of what the method does after training.
+            each: FLOPs an image of the first step, at least.
+        """
+        self.ctx, self.recipe, self.held_back = ctx, recipe, held_back
+        self.draws = ctx.generator(name, "augment")
+        self.flops_left = ctx.meter.remaining_flops - held_back
+        self.seconds_left = ctx.meter.remaining_seconds
+        self.size, self.seen, self.each = size, 0, each
+        self.before = ctx.meter.spent_flops
+
+    @property
+    def _next(self) -> int:
+        """New images of the next step: the last of an epoch is smaller."""
+        return min(self.recipe.batch_size, self.size - self.seen % self.size)
+
+    def before_training_iteration(self, strategy: Any, **_: Any) -> None:
+        assert self.ctx is not None
+        meter = self.ctx.meter
+        left = meter.remaining_flops - self.held_back
+        if self.recipe.norm == "frozen":
+            for module in strategy.model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        progress = max(
+            1 - (left - self.each * self._next / 2) / self.flops_left if self.flops_left < math.inf else 0.0,
+            1 - meter.remaining_seconds / self.seconds_left if self.seconds_left < math.inf else 0.0,
+        )
+        for group in strategy.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * scheduled(min(1.0, progress), warmup=self.recipe.warmup)
+        self.before = meter.spent_flops
+        self.ctx.said(progress)
+
+    def before_forward(self, strategy: Any, **_: Any) -> None:
+        if self.recipe.augment:
+            strategy.mbatch[0] = augmented(strategy.mb_x, Augment(), self.draws)
+
+    def after_training_iteration(self, strategy: Any, **_: Any) -> None:
+        assert self.ctx is not None
+        meter = self.ctx.meter
+        new = self._next
+        self.each = (meter.spent_flops - self.before) / new
+        self.seen += new
+        meter.steps += 1
+        meter.examples += len(strategy.mb_x)
+        left = meter.remaining_flops - self.held_back
+        # Rounding of float sums must not cost the last step.
+        if left < self.each * self._next * (1 - 1e-9) or meter.remaining_seconds <= 0:
+            meter.stopped = "seconds" if meter.remaining_seconds <= 0 else "flops"
+            strategy.stop_training()
+        if not bool(strategy.loss.isfinite()):
+            raise Diverged("the loss became infinite or not a number")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, _: dict[str, Any]) -> None:
+        self.ctx = None
+
+
+def optimiser(net: MultiHead, number: int, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with the rates of ``recipe``: one for the body and one for the head of the task at hand."""
+    assert recipe.lr is not None
+    assert recipe.head_lr is not None
+    groups = [
+        {"params": list(net.body.parameters()), "lr": recipe.lr, "initial_lr": recipe.lr},
+        {"params": list(net.heads[str(number)].parameters()), "lr": recipe.head_lr, "initial_lr": recipe.head_lr},
+    ]
+    return torch.optim.SGD(
+        groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=recipe.momentum > 0
+    )

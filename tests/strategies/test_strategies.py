@@ -1,0 +1,162 @@
+"""Does every strategy learn, keep its budget, and take back what it gave?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from harness.context import Context
+from harness.errors import UserError
+from harness.flops import flops_train
+from harness.meter import ComputeMeter
+from harness.registry import make
+from harness.strategy import Infeasible
+from harness.task import Split, Task
+
+Start = Callable[..., Any]
+SPECS = [
+    "finetune", "finetune(init=scratch)", "finetune(init=previous)", "finetune(scope=norm)",
+    "finetune(scope=last_stage)",
+    "finetune(scope=head)", "finetune(head_init=ridge)", "finetune(head_init=ncm)", "finetune(head_init=probe)",
+    "linear_probe", "ncm", "ridge", "knn", "channel_pruned(flops=0.5)", "filter_pruned(keep=0.5)",
+    "filter_pruned(score=random, recalibrate_bn=64)", "filter_pruned(init=scratch)", "ot_fused(keep=0.5)",
+    "ot_fused(layout=channel, target_mass=free)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_budget_is_used_and_not_exceeded_by_more_than_a_step(spec: str, run: Start) -> None:
+    learnt = run(spec, epochs=0.3).learn()
+    assert learnt.meter.spent_flops <= learnt.meter.flops_budget * (1 + 1e-9)
+    assert learnt.meter.spent_flops > 0.8 * learnt.meter.flops_budget
+    assert learnt.accuracy() >= 0.05
+
+
+@pytest.mark.parametrize(("spec", "least"), [("linear_probe", 0.5), ("ridge", 0.6), ("ncm", 0.35), ("knn", 0.45)])
+def test_frozen_features_tell_digits_apart_at_a_third_of_an_epoch(spec: str, least: float, run: Start) -> None:
+    assert run(spec, epochs=0.4).learn().accuracy() >= least
+
+
+def test_a_pruned_net_learns_digits_in_a_few_epochs(run: Start) -> None:
+    assert run("filter_pruned(keep=0.5)", epochs=3).learn().accuracy() >= 0.3
+    assert run("ot_fused(keep=0.5)", epochs=3).learn().accuracy() >= 0.3
+
+
+@pytest.mark.parametrize("spec", ["finetune", "linear_probe", "ridge", "filter_pruned(keep=0.5)"])
+def test_less_than_one_example_a_class_is_infeasible(spec: str, run: Start) -> None:
+    with pytest.raises(Infeasible):
+        run(spec, epochs=0.005).learn()
+
+
+@pytest.mark.parametrize(("spec", "phase"), [("filter_pruned", "prune"), ("ot_fused", "fuse"), ("finetune", "train")])
+def test_what_is_done_before_the_stream_is_told_by_name(spec: str, phase: str, run: Start) -> None:
+    setup = run(spec, epochs=1).setup
+    assert setup.seconds[phase] > 0
+    assert (setup.flops[phase] > 0) is (spec == "ot_fused")
+    assert sum(setup.flops.values()) == setup.flops[phase]
+
+
+def test_only_the_part_that_is_named_learns(run: Start) -> None:
+    for spec, learns in (
+        ("finetune(scope=norm)", lambda name: "bn" in name),
+        ("finetune(scope=head)", lambda name: False),
+        ("finetune(scope=last_stage)", lambda name: name.startswith(("blocks.6", "conv_head", "bn2"))),
+    ):
+        learnt = run(spec, epochs=0.3).learn()
+        before = dict(learnt.ctx.body().named_parameters())
+        for name, parameter in learnt.strategy.net.body.named_parameters():
+            assert torch.equal(parameter, before[name]) is not learns(name), (spec, name)
+
+
+def test_fewer_trainable_weights_cost_less(run: Start) -> None:
+    costs = []
+    for scope in ("head", "last_stage", "norm", "all"):
+        net = run(f"finetune(scope={scope})", epochs=0.3).learn().strategy.net
+        costs.append(flops_train(net, 2, 3, 32, 32))
+    assert costs == sorted(costs)
+    assert costs[0] < 0.4 * costs[-1]
+
+
+def test_batch_norm_measured_anew_is_charged_and_is_measured(run: Start) -> None:
+    learnt = run("filter_pruned(recalibrate_bn=64)", epochs=0.3).learn()
+    assert 60 <= learnt.meter.flops["recalibrate"] / (learnt.meter.flops["train"] / 3 / learnt.meter.examples) <= 500
+
+
+@pytest.mark.parametrize("spec", ["finetune(init=previous)", "avalanche(method=EWC)", "avalanche(method=Replay)"])
+def test_a_state_taken_back_goes_on_as_if_nothing_had_happened(spec: str, run: Start) -> None:
+    first = run(spec, epochs=0.2).learn()
+    second = run(spec, epochs=0.2)
+    second.strategy.load_state(first.strategy.state())
+    results = []
+    for one in (first, second):
+        one.task = replace(one.task, name="digits again")
+        one.meter = ComputeMeter(flops=first.meter.flops_budget)
+        torch.manual_seed(0)
+        one.learn()
+        results.append(logits(one))
+    torch.testing.assert_close(*results)
+
+
+def logits(one: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        found: torch.Tensor = one.strategy.predict(one.task, one.ctx.inputs(one.task.load(Split.DEV_TEST)))
+    return found
+
+
+def test_previous_starts_where_the_task_before_ended(run: Start) -> None:
+    learnt = run("finetune(init=previous)", epochs=0.3).learn()
+    state: Mapping[str, Any] = learnt.strategy.state()["body"]
+    own = learnt.strategy.net.body.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in state.items())
+
+
+@pytest.mark.parametrize("method", ["Naive", "LwF", "SI", "MAS", "GEM"])
+def test_methods_of_avalanche_keep_the_budget_over_two_tasks(method: str, run: Start) -> None:
+    one = run(f"avalanche(method={method})", epochs=0.2)
+    for name in ("first", "second"):
+        one.task = replace(one.task, name=name)
+        one.meter = ComputeMeter(flops=one.meter.flops_budget)
+        one.learn()
+        assert 0.6 < one.meter.spent_flops / one.meter.flops_budget < 1.2
+    assert one.strategy.shares_weights
+    one.task = replace(one.task, name="first")
+    assert logits(one).shape == (200, 10)
+
+
+def test_naive_of_avalanche_costs_what_finetuning_costs(run: Start) -> None:
+    ours, theirs = run("finetune", epochs=0.3).learn(), run("avalanche", epochs=0.3).learn()
+    assert ours.meter.examples == theirs.meter.examples
+    assert ours.meter.spent_flops == pytest.approx(theirs.meter.spent_flops, rel=1e-3)
+
+
+def test_an_unknown_method_of_avalanche_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'Replay'"):
+        make("strategies", "avalanche(method=Repaly)")
+
+
+def test_the_probes_file_is_short() -> None:
+    import inspect
+
+    import strategies.linear_probe
+
+    assert len(inspect.getsource(strategies.linear_probe).splitlines()) < 60
+
+
+def test_a_multilabel_task_is_learnt_by_heads_in_closed_form(digits: Task, run: Start) -> None:
+    one = run("ridge", epochs=0.4)
+
+    def load(split: Split) -> Any:
+        examples = digits.load(split)
+        return type(examples)(
+            examples.images, nn.functional.one_hot(torch.from_numpy(examples.labels), 10).byte().numpy()
+        )
+
+    truth = digits.load(Split.DEV_TEST).labels
+    for spec in ("ridge", "ncm", "knn"):
+        one = run(spec, epochs=0.4)
+        one.task = replace(one.task, load=load, kind="multilabel")
+        assert isinstance(one.ctx, Context)
+        assert float((logits(one.learn()).argmax(dim=1).numpy() == truth).mean()) > 0.4
