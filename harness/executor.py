@@ -241,7 +241,8 @@ def _died(worker: _Worker, out: Path) -> str:
         reason = f"the process {how} without saying why{hint}"
     store = RunStore(out / worker.spec.folder)
     try:
-        with store.claim():
+        # A process that was killed a moment ago may still be on its way out.
+        with store.claim(wait=5):
             if store.status() is not RunStatus.DONE:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 store.finish(RunStatus.FAILED, finished=now, error=f"{reason}; see output.log")

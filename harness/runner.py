@@ -144,7 +144,10 @@ def _run(spec: RunSpec, store: RunStore, device: str, tell: Tell) -> None:
         records = _learn(strategy, task, index, ctx, setup if index == 0 else None, spec)
         if index == len(tasks) - 1 and strategy.shares_weights:
             split = Split(spec.setting.scoring)
-            again = [r for earlier in tasks[:-1] for r in evaluate(strategy, earlier, split, ctx, after=task.name)]
+            again: list[Record] = []
+            for earlier in tasks[:-1]:
+                again += evaluate(strategy, earlier, split, ctx, after=task.name)
+                ctx.said(1.0)
             records = [*records[:-1], *again, records[-1]]
         store.commit(index, strategy.state(), records)
         mine = Spent(records[-1]["flops"], records[-1]["seconds"])

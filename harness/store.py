@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -47,8 +48,11 @@ class RunStore:
         self.manifest = folder / "run.json"
 
     @contextmanager
-    def claim(self) -> Iterator[None]:
+    def claim(self, *, wait: float = 0) -> Iterator[None]:
         """Hold the run for this process; the system lets go when the process ends, however it ends.
+
+        Args:
+            wait: seconds to wait for a holder that is about to end.
 
         Raises:
             Busy: another process holds it; the message says which.
@@ -60,16 +64,7 @@ class RunStore:
         except OSError as error:
             raise UserError(f"cannot write results to {self.folder}: {error.strerror}") from error
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
-                raise Busy(holder or "another process") from error
-            except OSError as error:
-                raise UserError(
-                    f"{self.folder}: its file system has no locks ({error.strerror}), so two runners could do one run "
-                    "at once; mount it with flock, or choose another folder with --out"
-                ) from error
+            self._lock(lock, until=time.monotonic() + wait)
             # For people only: the lock is what holds, whatever the file says.
             with suppress(OSError):
                 os.ftruncate(lock, 0)
@@ -77,6 +72,22 @@ class RunStore:
             yield
         finally:
             os.close(lock)
+
+    def _lock(self, lock: int, *, until: float) -> None:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() >= until:
+                    holder = os.pread(lock, 200, 0).decode(errors="replace").strip()
+                    raise Busy(holder or "another process") from error
+                time.sleep(0.05)
+            except OSError as error:
+                raise UserError(
+                    f"{self.folder}: its file system has no locks ({error.strerror}), so two runners could do one run "
+                    "at once; mount it with flock, or choose another folder with --out"
+                ) from error
 
     def free(self) -> bool:
         """Whether nobody holds the run at this moment."""

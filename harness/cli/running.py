@@ -64,7 +64,7 @@ def chosen(suite: str, options: dict[str, Any]) -> list[RunSpec]:
         seeds=range(options["seeds"]) if options["seeds"] else base.seeds,
         setting=setting,
     )
-    return _shard(asked.specs(), options["shard"])
+    return shard_of(asked.specs(), options["shard"])
 
 
 def _skipping(stream: str) -> str:
@@ -194,7 +194,7 @@ def _status(spec: RunSpec, out: Path) -> RunStatus | None:
     return RunStore(out / spec.folder).status()
 
 
-def _shard(specs: list[RunSpec], shard: str | None) -> list[RunSpec]:
+def shard_of(specs: list[RunSpec], shard: str | None) -> list[RunSpec]:
     if shard is None:
         return specs
     match = re.fullmatch(r"(\d+)/(\d+)", shard)

@@ -1,5 +1,7 @@
 """A thousand suite files and specs that are wrong in every way: exit 2, one line, no traceback, nothing written."""
 
+import itertools
+import json
 import random
 import shutil
 from collections.abc import Iterator
@@ -8,8 +10,13 @@ from typing import Any, NoReturn
 
 import pytest
 from command import Harness
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness import executor
+from harness.budget import Budget
+from harness.cli.running import shard_of
+from harness.suite import load_suite
 
 SUITE = """about = "one sentence"
 streams = ["tiny:bars(tasks=2)"]
@@ -102,6 +109,38 @@ def arguments(rng: random.Random) -> Iterator[list[str]]:
         base = {"--budget": "stream:0.1ep", "--shard": "1/3", "--backbone": "tiny:net"}.get(option, rng.choice(SPECS))
         written = mangled(base, rng).replace("\0", "?")
         yield [f"{option}={written}"]
+
+
+PARTS = {
+    "streams": st.sampled_from(["tiny:bars", "tiny:bars(tasks=2)", "tiny:bars(tasks=4)"]),
+    "strategies": st.sampled_from(["tiny:Finetune", "tiny:OwnLoop", "tiny:Finetune(lr=0.5)", "tiny:Broken(how=nan)"]),
+    "budgets": st.sampled_from(["0.1ep", "1ep", "stream:1ep", "60s", "1e9flops"]),
+    "seeds": st.integers(0, 99),
+}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    parts=st.fixed_dictionaries(
+        {key: st.lists(one, min_size=1, max_size=4, unique=True) for key, one in PARTS.items()}
+    ),
+    shards=st.integers(1, 9),
+)
+def test_a_suite_is_every_combination_once_and_its_shards_are_all_of_it(
+    tmp_path_factory: pytest.TempPathFactory, parts: dict[str, list[Any]], shards: int
+) -> None:
+    path = tmp_path_factory.mktemp("suite") / "s.toml"
+    setting = '[setting]\nbackbone = "tiny:net"\nsize = 16\n'
+    path.write_text("".join(f"{key} = {json.dumps(values)}\n" for key, values in parts.items()) + setting)
+    specs = load_suite(str(path)).specs()
+    found = [(spec.stream, spec.strategy, str(spec.budget), spec.seed) for spec in specs]
+    assert sorted(found) == sorted(
+        (stream, strategy, str(Budget.parse(budget)), seed)
+        for stream, strategy, budget, seed in itertools.product(*(parts[key] for key in PARTS))
+    )
+    assert len({spec.folder for spec in specs}) == len({spec.key for spec in specs}) == len(specs)
+    dealt = [spec.key for number in range(shards) for spec in shard_of(specs, f"{number + 1}/{shards}")]
+    assert sorted(dealt) == sorted(spec.key for spec in specs)
 
 
 @pytest.fixture
