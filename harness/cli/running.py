@@ -184,7 +184,8 @@ def run(
         if spec not in done:
             reason = reasons.get(spec.key, "failed before; --retry-failed tries it again")
             click.echo(f"failed: {spec.strategy} {spec.budget} seed {spec.seed}: {reason}", err=True)
-            click.echo(f"        traceback in {out / spec.folder / 'run.json'}", err=True)
+            if _status(spec, out) is RunStatus.FAILED:
+                click.echo(f"        traceback in {out / spec.folder / 'run.json'}", err=True)
     failed = len(specs) - len(done)
     click.echo(f"{len(done)} of {len(specs)} runs done, {failed} failed; see: harness report {out}", err=True)
     return 1 if failed else 0

@@ -232,6 +232,7 @@ def test_a_full_disk_is_said_and_is_no_runs_fault(harness: Harness, suite: Path,
     said = harness("run", suite, "--out", "out", "--strategy", text, code=1).stderr
     assert "CannotWrite: cannot write " in said
     assert "File too large" in said
+    assert "traceback" not in said
     assert manifests(out)["fills0"]["status"] in ("interrupted", "running")
     flag.touch()
     harness("run", suite, "--out", "out", "--strategy", text)
