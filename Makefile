@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup benchmark test check bench bench-faults report clean
+.PHONY: setup benchmark test check bench bench-fusion bench-faults report clean
 
 setup: $(READY)
 
@@ -36,6 +36,9 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench --write
+
+bench-fusion: $(READY)
+	@$(BIN)/python bench/fusion.py
 
 bench-faults: $(READY)
 	@$(BIN)/python -m bench.faults

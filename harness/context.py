@@ -170,6 +170,7 @@ class Context:
                     inputs = self.inputs(data, index)
                     with self.meter.step(price, len(index)), self.autocast():
                         parts.append(body(inputs).float())
+                    self.said(start / len(chosen))
             if len(chosen) < len(data):
                 self.meter.stopped = "seconds" if self.meter.exhausted == "seconds" else "flops"
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.

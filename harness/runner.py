@@ -121,7 +121,7 @@ def _run(spec: RunSpec, store: RunStore, device: str, tell: Tell) -> None:
     backbone: Backbone = make("backbones", spec.setting.backbone)
     tasks = scored_tasks(stream, spec)
     store.begin(_facts(spec, stream, tasks, backbone))
-    done, state, note = store.resume(tasks=len(tasks))
+    done, state, note = store.resume(tasks=len(tasks), resumable=strategy.resumable)
     if note:
         tell(Told(task=tasks[min(done, len(tasks) - 1)].name, index=done, tasks=len(tasks), note=note))
     if done == len(tasks):

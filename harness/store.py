@@ -132,10 +132,10 @@ class RunStore:
         content = {**self.describe(), "status": status, "error": error, "finished": finished}
         self._write(content | ({"events_sha256": self._seal()} if status is RunStatus.DONE else {}))
 
-    def resume(self, *, tasks: int) -> Resume:
+    def resume(self, *, tasks: int, resumable: bool = True) -> Resume:
         """Find the last committed of ``tasks`` tasks and cut away all that came after it.
 
-        A state that is missing or damaged restarts the run from its first task.
+        A state that is missing or damaged restarts the run from its first task; so does a strategy that has none.
         """
         log = read_log(self.events)
         done = sum(record["event"] == "learn" for record in log.records)
@@ -143,7 +143,10 @@ class RunStore:
         state: Mapping[str, Any] = {}
         length = log.length
         # Where every task is committed, none is left to need the state.
-        if 0 < done < tasks:
+        if 0 < done < tasks and not resumable:
+            notes.append(f"{self.folder}: this strategy cannot go on in the middle: starting this run again")
+            done, length = 0, 0
+        elif 0 < done < tasks:
             try:
                 state = self._load(done - 1)
             except _UNREADABLE as error:

@@ -4,9 +4,8 @@ One net learns all tasks, with a head for each. Every operation that Avalanche r
 over the data, LwF's teacher, the old images of a replay.
 """
 
-import pickle
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -58,6 +57,7 @@ class Avalanche(Strategy):
     """What Avalanche's strategy remembers from task to task: its plugins and its clock."""
 
     shares_weights: ClassVar[bool] = True
+    resumable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.method = SHORT.get(self.method, self.method)
@@ -126,16 +126,6 @@ class Avalanche(Strategy):
 
         assert isinstance(self.net, MultiHead), "learn comes before predict"
         return OneHead(self.net, self._heads[task.name])(images)  # type: ignore[no-any-return]
-
-    def state(self) -> Mapping[str, Any]:
-        # Avalanche's plugins are objects of its own kind; a state holds tensors, so their pickle goes in as bytes.
-        content = pickle.dumps({"net": self.net, "heads": self._heads, "kept": self._kept})
-        return {"pickle": torch.frombuffer(bytearray(content), dtype=torch.uint8)}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        with _without_notices():
-            content = pickle.loads(state["pickle"].numpy().tobytes())
-        self.net, self._heads, self._kept = content["net"], content["heads"], content["kept"]
 
 
 def _experience(inputs: Tensor, labels: Any, number: int) -> Any:

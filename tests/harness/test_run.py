@@ -154,6 +154,16 @@ def test_a_damaged_state_restarts_the_run_and_says_so(harness: Harness, suite: P
     assert logs(tmp_path / "whole") == logs(tmp_path / "out")
 
 
+def test_a_strategy_that_has_no_state_starts_again_and_says_so(harness: Harness, suite: Path, tmp_path: Path) -> None:
+    flag = tmp_path / "died"
+    harness("run", suite, "--out", "whole", "--strategy", "tiny:Restarts")
+    text = f"tiny:Restarts(dies_at=bars2, flag='{flag}')"
+    harness("run", suite, "--out", "out", "--strategy", text, code=1)
+    said = harness("run", suite, "--out", "out", "--strategy", text, "--retry-failed").stderr
+    assert "cannot go on in the middle: starting this run again" in said
+    assert logs(tmp_path / "whole") == logs(tmp_path / "out")
+
+
 def specs(**changes: Any) -> list[RunSpec]:
     parts: dict[str, Any] = {
         "name": "t",

@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -130,6 +131,16 @@ class Finetune(Strategy):
     def load_state(self, state: dict[str, dict[str, Tensor]]) -> None:
         self.body = Net()
         self.body.load_state_dict(state["body"])
+
+
+@dataclass
+class Restarts(Finetune):
+    """Cannot say what the next task needs."""
+
+    resumable: ClassVar[bool] = False
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        return {}
 
 
 @dataclass
