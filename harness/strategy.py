@@ -29,7 +29,7 @@ class Strategy(ABC):
     """Whether learning a task can change the predictions for earlier ones; if so, all are tested again at the end."""
 
     resumable: ClassVar[bool] = True
-    """False where what the next task needs cannot be said in tensors and plain values: an interrupted run starts again."""
+    """False where what the next task needs is more than tensors and plain values: an interrupted run starts again."""
 
     def prepare(self, ctx: "Context") -> None:
         """What is done once, before the stream: charged in full to the first task, outside its cap."""

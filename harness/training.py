@@ -52,9 +52,9 @@ class Recipe:
         )
 
 
-RATES = {"frozen": (0.001, 0.003), "batch": (0.03, 0.05)}
-"""Learning rates of body and head by treatment of batch norm: chosen on 800 images of Fashion-MNIST, which is in no
-suite that comes with the harness, and kept for every strategy, budget and task."""
+RATES = {"frozen": (0.0003, 0.005), "batch": (0.03, 0.05)}
+"""Learning rates of body and head by treatment of batch norm, kept for every strategy, budget and task: chosen on
+Fashion-MNIST and emulated tasks of seed 1, at 0.1 to 1 epoch; neither is in the default suite."""
 
 
 class Diverged(ArithmeticError):
