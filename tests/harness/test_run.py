@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from command import Harness
 
+from harness.batches import Augment
 from harness.records import canonical, line_of, read_log
-from harness.spec import RunSpec
+from harness.spec import PROTOCOL_VERSION, RunSpec
 from harness.suite import Suite, load_suite, made
+from harness.training import RATES
 
 SUITE = """
 streams = ["tiny:bars"]
@@ -191,3 +193,12 @@ def test_the_key_changes_with_what_changes_the_answer_and_with_nothing_else() ->
         specs(streams=["tiny:bars(tasks=4)"]),
     ]
     assert len({base.key, *(other[0].key for other in others)}) == 7
+
+
+def test_the_protocol_version_stands_for_what_the_key_does_not_spell_out() -> None:
+    """Whoever changes these raises PROTOCOL_VERSION, so that old results are not taken for new ones."""
+    assert (PROTOCOL_VERSION, RATES, Augment()) == (
+        1,
+        {"frozen": (0.0003, 0.005), "batch": (0.03, 0.05)},
+        Augment(area=(0.5, 1.0), aspect=(3 / 4, 4 / 3), flip=False),
+    )
