@@ -11,9 +11,9 @@ import torch
 
 from harness.backbone import Classifier, zero_head
 from harness.batches import loss_of
+from harness.caps import caps, dense_flops, scored_tasks
 from harness.memory import keep_freed_memory
 from harness.registry import make
-from harness.runner import caps, dense_flops, scored_tasks
 from harness.spec import RunSpec
 from harness.suite import opened
 

@@ -1,38 +1,35 @@
 """What happens in one run? Each task in order: learn under a fresh meter, evaluate, commit."""
 
-import copy
 import random
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from harness.backbone import Backbone, Classifier, zero_head
+from harness.backbone import Backbone
+from harness.caps import Spent, cap, dense_flops, scored_tasks
 from harness.context import Context
 from harness.disk import CannotWrite
-from harness.environment import environment
 from harness.errors import UserError
 from harness.evaluation import evaluate, latency
-from harness.flops import flops_train
+from harness.manifest import manifest
 from harness.memory import begin_peak, peak_bytes
 from harness.meter import COST_PHASES, ComputeMeter
 from harness.records import Record, RunStatus, TaskStatus, number
 from harness.registry import make
 from harness.seeding import named_seed
-from harness.spec import SCHEMA_VERSION, RunSpec
+from harness.spec import RunSpec
 from harness.store import Busy, RunStore
 from harness.strategy import Infeasible, Strategy
 from harness.stream import Stream
-from harness.task import Phase, Split, Task
+from harness.task import Split, Task
 from harness.training import Diverged
 
 
@@ -50,18 +47,6 @@ class Told:
 
 
 Tell = Callable[[Told], None]
-
-
-class Spent(NamedTuple):
-    """FLOPs and wall seconds, all phases but ``evaluate``."""
-
-    flops: float
-    seconds: float
-
-
-def scored_tasks(stream: Stream, spec: RunSpec) -> list[Task]:
-    """The tasks a run meets: held-out ones only when the test split is scored."""
-    return [task for task in stream if spec.setting.scoring == "test" or task.phase is Phase.DEVELOPMENT]
 
 
 class Leave(SystemExit):
@@ -120,7 +105,7 @@ def _run(spec: RunSpec, store: RunStore, device: str, tell: Tell) -> None:
     strategy: Strategy = make("strategies", spec.strategy)
     backbone: Backbone = make("backbones", spec.setting.backbone)
     tasks = scored_tasks(stream, spec)
-    store.begin(_facts(spec, stream, tasks, backbone))
+    store.begin({**manifest(spec, stream, tasks, backbone), "started": _now(), "finished": None})
     done, state, note = store.resume(tasks=len(tasks), resumable=strategy.resumable)
     if note:
         tell(Told(task=tasks[min(done, len(tasks) - 1)].name, index=done, tasks=len(tasks), note=note))
@@ -137,8 +122,8 @@ def _run(spec: RunSpec, store: RunStore, device: str, tell: Tell) -> None:
     if not done:
         spent = Spent(setup.spent_flops, setup.spent_seconds)
     for index, task in enumerate(tasks[done:], start=done):
-        cap = _cap(spec, backbone, tasks, index, spent)
-        ctx.meter = ComputeMeter(flops=cap.flops, seconds=cap.seconds, device=device)
+        may = cap(spec, backbone, tasks, index, spent)
+        ctx.meter = ComputeMeter(flops=may.flops, seconds=may.seconds, device=device)
         ctx.dense_flops = dense_flops(backbone, task.num_classes, spec.setting.size)
         ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), tell)
         records = _learn(strategy, task, index, ctx, setup if index == 0 else None, spec)
@@ -219,85 +204,6 @@ def _check_spent(meter: ComputeMeter, task: Task) -> None:
             f"task {task.name!r} was learnt with {meter.spent_flops:.4g} FLOPs, its budget is "
             f"{meter.flops_budget:.4g}; loops over ctx.batches end in time, others ask ctx.meter.exhausted"
         )
-
-
-def _cap(spec: RunSpec, backbone: Backbone, tasks: list[Task], index: int, spent: Spent) -> Spent:
-    """What task ``index`` may spend.
-
-    A budget for the stream is shared out in proportion to one epoch of each task that is still to come, so what a
-    task leaves over goes to those after it.
-    """
-    budget, size = spec.budget, spec.setting.size
-    epoch = [dense_flops(backbone, task.num_classes, size) * task.sizes[Split.TRAIN] for task in tasks]
-    if budget.scope == "task":
-        return Spent(min(budget.flops, budget.epochs * epoch[index]), budget.seconds)
-    flops = min(budget.flops, budget.epochs * sum(epoch)) - spent.flops
-    share = epoch[index] / sum(epoch[index:])
-    return Spent(max(0.0, flops) * share, max(0.0, budget.seconds - spent.seconds) * share)
-
-
-def caps(spec: RunSpec, backbone: Backbone, tasks: list[Task]) -> list[Spent]:
-    """What each task may spend, where every task before it spent all it could."""
-    found: list[Spent] = []
-    for index in range(len(tasks)):
-        spent = Spent(sum(cap.flops for cap in found), sum(cap.seconds for cap in found))
-        found.append(_cap(spec, backbone, tasks, index, spent))
-    return found
-
-
-@cache
-def _body_for_counting(backbone: str) -> nn.Module:
-    maker: Backbone = make("backbones", backbone)
-    with torch.random.fork_rng(devices=[]):
-        return maker.build(pretrained=False)
-
-
-@cache
-def _dense_flops(backbone: str, width: int, classes: int, size: int) -> float:
-    body = copy.deepcopy(_body_for_counting(backbone))
-    return flops_train(Classifier(body, zero_head(width, classes)).train(), 2, 3, size, size) / 2
-
-
-def dense_flops(backbone: Backbone, classes: int, size: int) -> float:
-    """Training FLOPs an image of the dense net with a head of ``classes``: what ``1ep`` is made of."""
-    return _dense_flops(backbone.name, backbone.num_features, classes, size)
-
-
-def _facts(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbone) -> Mapping[str, Any]:
-    """What ``run.json`` tells of a run before it begins."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "key": spec.key,
-        "spec": {
-            "stream": spec.stream,
-            "fingerprint": spec.fingerprint,
-            "strategy": spec.strategy,
-            "options": dict(spec.options),
-            "strategy_version": spec.strategy_version,
-            "budget": str(spec.budget),
-            "setting": asdict(spec.setting),
-            "seed": spec.seed,
-        },
-        "stream": {"name": stream.name, "version": stream.version},
-        "tasks": [
-            {
-                "name": task.name,
-                "year": task.year,
-                "domain": task.domain,
-                "kind": task.kind,
-                "num_classes": task.num_classes,
-                "provenance": task.provenance,
-                "phase": task.phase,
-                "sizes": {str(split): n for split, n in task.sizes.items()},
-                "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size),
-            }
-            for task in tasks
-        ],
-        **environment(),
-        "threads": torch.get_num_threads(),
-        "started": _now(),
-        "finished": None,
-    }
 
 
 def _parameters(strategy: Strategy) -> int:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.backbone import Backbone
+from harness.caps import dense_flops
 from harness.context import Context
 from harness.meter import ComputeMeter
 from harness.registry import make
-from harness.runner import dense_flops
 from harness.spec import Setting
 from harness.task import Examples, Kind, Phase, Provenance, Split, Task
 

@@ -1,0 +1,49 @@
+"""What does ``run.json`` tell of a run before it begins? Its spec, its tasks, and on what it runs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from harness.backbone import Backbone
+from harness.caps import dense_flops
+from harness.environment import environment
+from harness.spec import SCHEMA_VERSION, RunSpec
+from harness.stream import Stream
+from harness.task import Task
+
+
+def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbone) -> Mapping[str, Any]:
+    """What ``run.json`` tells of a run before it begins."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "key": spec.key,
+        "spec": {
+            "stream": spec.stream,
+            "fingerprint": spec.fingerprint,
+            "strategy": spec.strategy,
+            "options": dict(spec.options),
+            "strategy_version": spec.strategy_version,
+            "budget": str(spec.budget),
+            "setting": asdict(spec.setting),
+            "seed": spec.seed,
+        },
+        "stream": {"name": stream.name, "version": stream.version},
+        "tasks": [
+            {
+                "name": task.name,
+                "year": task.year,
+                "domain": task.domain,
+                "kind": task.kind,
+                "num_classes": task.num_classes,
+                "provenance": task.provenance,
+                "phase": task.phase,
+                "sizes": {str(split): n for split, n in task.sizes.items()},
+                "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size),
+            }
+            for task in tasks
+        ],
+        **environment(),
+        "threads": torch.get_num_threads(),
+    }
