@@ -31,17 +31,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
         },
         "stream": {"name": stream.name, "version": stream.version},
         "tasks": [
-            {
-                "name": task.name,
-                "year": task.year,
-                "domain": task.domain,
-                "kind": task.kind,
-                "num_classes": task.num_classes,
-                "provenance": task.provenance,
-                "phase": task.phase,
-                "sizes": {str(split): n for split, n in task.sizes.items()},
-                "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size),
-            }
+            {**task.facts(), "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size)}
             for task in tasks
         ],
         **environment(),

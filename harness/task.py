@@ -78,6 +78,19 @@ class Task:
     sizes: Mapping[Split, int] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
 
+    def facts(self) -> dict[str, Any]:
+        """What is known of the task without reading it, as JSON shows it."""
+        return {
+            "name": self.name,
+            "year": self.year,
+            "domain": self.domain,
+            "kind": self.kind,
+            "num_classes": self.num_classes,
+            "provenance": self.provenance,
+            "phase": self.phase,
+            "sizes": {str(split): n for split, n in self.sizes.items()},
+        }
+
     def for_learning(self) -> "Task":
         """The view a strategy gets: ``load`` raises :class:`HiddenSplit` on dev_test and test."""
         load, name = self.load, self.name

@@ -10,7 +10,6 @@ import click
 
 from harness.errors import UserError, unknown
 from harness.spec import Setting
-from harness.task import Task
 
 HEAD_CLASSES = 1000
 
@@ -18,20 +17,6 @@ HEAD_CLASSES = 1000
 @click.group()
 def show() -> None:
     """One stream, task or strategy in full."""
-
-
-def task_facts(task: Task) -> dict[str, Any]:
-    """A task as ``--json`` shows it."""
-    return {
-        "name": task.name,
-        "year": task.year,
-        "domain": task.domain,
-        "kind": task.kind,
-        "num_classes": task.num_classes,
-        "provenance": task.provenance,
-        "phase": task.phase,
-        "sizes": {str(split): n for split, n in task.sizes.items()},
-    }
 
 
 @show.command("stream")
@@ -49,7 +34,7 @@ def show_stream(name: str, as_json: bool, sheet: Path | None) -> None:
         write_sheet(stream, sheet)
     if as_json:
         facts = {"name": stream.name, "version": stream.version, "fingerprint": stream.fingerprint()}
-        click.echo(json.dumps({**facts, "tasks": [task_facts(task) for task in stream]}, indent=1))
+        click.echo(json.dumps({**facts, "tasks": [task.facts() for task in stream]}, indent=1))
         return
     click.echo(f"{stream.name}, version {stream.version}, {len(stream)} tasks, fingerprint {stream.fingerprint()[:16]}")
     wide = max(len(task.name) for task in stream)
@@ -84,9 +69,9 @@ def show_task(place: str, as_json: bool, sheet: Path | None) -> None:
 
         write_sheet(Stream(stream.name, stream.version, (task,)), sheet)
     if as_json:
-        click.echo(json.dumps(task_facts(task), indent=1))
+        click.echo(json.dumps(task.facts(), indent=1))
         return
-    for key, value in task_facts(task).items():
+    for key, value in task.facts().items():
         text = ", ".join(f"{split} {n}" for split, n in value.items()) if key == "sizes" else value
         click.echo(f"{key:12s} {text}")
 
