@@ -7,6 +7,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import Any
 
 from harness.errors import UserError
@@ -79,7 +80,7 @@ def _literal(node: ast.expr, text: str) -> Any:
 
 
 def _show(value: Any) -> str:
-    if isinstance(value, str) and _BARE.fullmatch(value) and value not in {"None", "True", "False", *_CONSTANTS}:
+    if isinstance(value, str) and _BARE.fullmatch(value) and not iskeyword(value) and value not in _CONSTANTS:
         return value
     if isinstance(value, list):
         return f"[{', '.join(map(_show, value))}]"
