@@ -212,9 +212,12 @@ def save(figure: "Figure", folder: Path, name: str) -> str:
 def inline(svg: str, name: str, description: str) -> str:
     """A saved figure as an ``<svg>`` for the page: it scales, takes its colors, and tells screen readers what it is."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    # A narrower figure stays narrower, so that text has one size on the page.
+    points = re.search(r'^<svg[^>]*? width="([0-9.]+)pt"', svg)
+    widest = f' style="max-width: min(66rem, {2.1 * float(points[1]):.0f}px)"' if points else ""
     svg = re.sub(r'^<svg([^>]*?) width="[^"]*"', r"<svg\1", svg)
     svg = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", svg)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{_attribute(description)}"', 1)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{_attribute(description)}"{widest}', 1)
     for number, (light, _) in enumerate(COLORS):
         svg = svg.replace(light, f"var(--c{number})")
     for gray, name_ in (("#333333", "ink-2"), ("#555555", "ink-2"), ("#dddddd", "grid"), (FRONT[0], "front")):
