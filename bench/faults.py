@@ -101,6 +101,8 @@ def torture(suite: Path, out: Path, whole: dict[str, str], kills: int, rng: rand
         before: dict[Path, bytes] = {}
         while killed.total() < kills and any(runner.poll() is None for runner in runners):
             time.sleep(rng.uniform(0.05, 1.5))
+            if all(RunStore(place / run).status() is RunStatus.DONE for run in whole):
+                break
             runners = [r if r.poll() is None else start(suite, place) for r in runners]
             if not (pids := running(place)):
                 continue
@@ -116,8 +118,6 @@ def torture(suite: Path, out: Path, whole: dict[str, str], kills: int, rng: rand
             for path, content in before.items():
                 assert after.get(path, b"").startswith(content), f"{path}: what was committed was done again or lost"
             before = after
-            if all(RunStore(place / run).status() is RunStatus.DONE for run in whole):
-                break
         for runner in runners:
             runner.wait()
         finish(suite, place)
