@@ -65,7 +65,7 @@ def main() -> None:
         text = [
             "# Speed",
             "",
-            f"Measured with `python -m bench` on {hardware['cpu']}, {hardware['cores']} cores, {hardware['system']}; "
+            f"Measured with `python -m bench` on {hardware['cpu']}, {hardware['cores']} cores, {hardware['system'].split()[0]}; "
             f"torch {packages['torch']}. One thread a process; CPU seconds, both sides in turn, medians of pairs with",
             "the smallest and largest ratio. A ratio is the time of what is named first over what is named second; the",
             "seconds are in the same order. A row alone: `python -m bench ROW`.",
