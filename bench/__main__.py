@@ -60,12 +60,13 @@ def main() -> None:
             lines.append(shown(line))
     if asked.write:
         hardware = environment()["hardware"]
+        system = hardware["system"].split()[0]
         packages = environment()["packages"]
         left_out = [f"`{row}`" for row in ROWS if asked.rows and row not in asked.rows]
         text = [
             "# Speed",
             "",
-            f"Measured with `python -m bench` on {hardware['cpu']}, {hardware['cores']} cores, {hardware['system'].split()[0]}; "
+            f"Measured with `python -m bench` on {hardware['cpu']}, {hardware['cores']} cores, {system}; "
             f"torch {packages['torch']}. One thread a process; CPU seconds, both sides in turn, medians of pairs with",
             "the smallest and largest ratio. A ratio is the time of what is named first over what is named second; the",
             "seconds are in the same order. A row alone: `python -m bench ROW`.",
