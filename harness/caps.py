@@ -33,9 +33,10 @@ def cap(spec: RunSpec, backbone: Backbone, tasks: list[Task], index: int, spent:
     task leaves over goes to those after it.
     """
     budget, size = spec.budget, spec.setting.size
-    epoch = [dense_flops(backbone, task.num_classes, size) * task.sizes[Split.TRAIN] for task in tasks]
     if budget.scope == "task":
-        return Spent(min(budget.flops, budget.epochs * epoch[index]), budget.seconds)
+        dense, images = dense_flops(backbone, tasks[index].num_classes, size), tasks[index].sizes[Split.TRAIN]
+        return Spent(budget.flops_for(dense_flops=dense, images=images), budget.seconds)
+    epoch = [dense_flops(backbone, task.num_classes, size) * task.sizes[Split.TRAIN] for task in tasks]
     flops = min(budget.flops, budget.epochs * sum(epoch)) - spent.flops
     share = epoch[index] / sum(epoch[index:])
     return Spent(max(0.0, flops) * share, max(0.0, budget.seconds - spent.seconds) * share)
