@@ -85,7 +85,7 @@ def fit(
     if recipe.norm == "frozen":
         for module in norms:
             module.eval()
-    optimiser = _optimiser(net, recipe)
+    optimiser = sgd(net, recipe)
     base = [group["lr"] for group in optimiser.param_groups]
     trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     finite = torch.ones((), dtype=torch.bool, device=ctx.device)
@@ -119,7 +119,8 @@ def scheduled(share: float, *, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
 
 
-def _optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with the rates of a settled ``recipe``: one for the body of a :class:`Classifier`, one for its head."""
     head = set(net.head.parameters()) if isinstance(net, Classifier) else set(net.parameters())
     groups = []
     assert recipe.lr is not None and recipe.head_lr is not None, "a settled recipe has rates"
