@@ -19,6 +19,7 @@ _COMMANDS = {
     "compare": ("harness.cli.reporting:compare", "Our numbers beside published ones, with the distance."),
     "export": ("harness.cli.reporting:export", "Results without weights, as a baseline others can load."),
     "advise": ("harness.cli.reporting:advise", "The best strategy at a budget, and how sure that is."),
+    "pretrain": ("harness.cli.pretraining:pretrain", "Make a backbone checkpoint from a stream, its cost recorded."),
     "check": ("harness.cli.checking:check", "Does a strategy keep the contract?"),
 }
 
