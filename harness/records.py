@@ -80,6 +80,11 @@ def read_log(path: Path) -> Log:
         content = path.read_bytes()
     except FileNotFoundError:
         return Log([], None, 0)
+    return parse_log(content, str(path))
+
+
+def parse_log(content: bytes, name: str) -> Log:
+    """The log in ``content``; ``name`` is how its damage is told of."""
     records: list[Record] = []
     damage, length, committed, position, tasks = None, 0, 0, 0, 0
     for number, raw in enumerate(content.splitlines(keepends=True), start=1):
@@ -90,7 +95,7 @@ def read_log(path: Path) -> Log:
                     raise ValueError(f"the record of task {tasks + 1} was expected")
                 tasks += 1
         except ValueError as error:
-            damage = f"{path}: line {number}: {error}"
+            damage = f"{name}: line {number}: {error}"
             break
         records.append(record)
         position += len(raw)

@@ -1,7 +1,7 @@
-"""What was run, and what came out? Run folders become three tidy frames; every row that goes in comes out."""
+"""What was run, and what came out? Runs become three tidy frames; every row that goes in comes out."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +9,12 @@ import pandas as pd
 
 from harness.budget import Budget
 from harness.errors import UserError
-from harness.records import Record, read_log
+from harness.records import Record, parse_log
+from reports.agreement import PREDICTED, with_agreement
+from reports.impersonal import without_folders, without_release
 from reports.metrics import chance_error
-from reports.run_file import RunFile, TaskFacts, read_run
+from reports.run_file import RunFile, TaskFacts, parse_run
+from reports.sources import Source, sources
 
 MISSING = "missing"
 """Status of a task that its run has not come to."""
@@ -40,52 +43,43 @@ class Frames(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read(folders: Sequence[Path]) -> Frames:
-    """All runs below ``folders``.
+def read(given: Sequence[Path]) -> Frames:
+    """All runs in the folders and bundles ``given``.
 
     Raises:
-        UserError: one of the folders does not exist.
+        UserError: one of them does not exist, is neither folder nor bundle, or is a damaged bundle.
     """
     runs: list[dict[str, Any]] = []
     tasks: list[dict[str, Any]] = []
     evals: list[dict[str, Any]] = []
     notes: list[str] = []
-    seen: dict[str, str] = {}
-    for place in _run_files(folders):
-        number, folder = len(runs), str(place.parent)
-        try:
-            run = read_run(place)
-        except ValueError as error:
-            runs.append({"run": number, "folder": folder, "status": UNREADABLE, "error": str(error), "used": False})
-            notes.append(f"{place}: {error}; the run is counted and not used")
-            continue
-        records, damage, _ = read_log(place.parent / "events.jsonl")
-        if damage:
-            notes.append(f"{damage}; that task and all after it count as not done")
-        mine, its_evals, odd = _tasks(run, records)
-        tasks += [{"run": number, **row} for row in mine]
-        evals += [{"run": number, **row} for row in its_evals]
-        notes += [f"{folder}: {sentence}" for sentence in odd]
-        first = seen.setdefault(run.key, folder)
-        if first != folder:
-            notes.append(f"{folder}: the same run as {first}; counted and not used a second time")
-        done = sum(row["status"] != MISSING for row in mine)
-        runs.append({"run": number, "folder": folder, **_facts(run), "done": done, "used": first == folder})
-    for given in folders:
-        if not any(Path(row["folder"]).is_relative_to(given) for row in runs):
-            notes.append(f"{given}: no run in this folder")
+    seen: dict[str, Source] = {}
+    for path, found in sources(given):
+        for source in found:
+            number, folder, place = len(runs), source.name, source.place
+            try:
+                if source.run is None:
+                    raise ValueError(source.trouble)
+                run = parse_run(source.run)
+            except ValueError as error:
+                runs.append({"run": number, "folder": folder, "status": UNREADABLE, "error": str(error), "used": False})
+                notes.append(f"{place}: {error}; the run is counted and not used")
+                continue
+            records, damage, _ = parse_log(source.events, f"{place}/events.jsonl")
+            if damage:
+                notes.append(f"{damage}; that task and all after it count as not done")
+            mine, its_evals, odd = _tasks(run, records)
+            tasks += [{"run": number, **row} for row in mine]
+            evals += [{"run": number, **row} for row in its_evals]
+            notes += [f"{place}: {sentence}" for sentence in odd]
+            first = seen.setdefault(run.key, source)
+            if first is not source:
+                notes.append(f"{place}: the same run as {first.place}; counted and not used a second time")
+            done = sum(row["status"] != MISSING for row in mine)
+            runs.append({"run": number, "folder": folder, **_facts(run), "done": done, "used": first is source})
+        if not found and not (path.is_dir() and any(path.rglob("run.json"))):
+            notes.append(f"{path}: no run in it")
     return _frames(runs, tasks, evals, notes)
-
-
-def _run_files(folders: Iterable[Path]) -> Iterator[Path]:
-    seen: set[Path] = set()
-    for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"no folder {str(folder)!r}: expected one that 'harness run --out' has written")
-        for place in sorted(folder.rglob("run.json")):
-            if (real := place.resolve()) not in seen:
-                seen.add(real)
-                yield place
 
 
 def _facts(run: RunFile) -> dict[str, Any]:
@@ -103,14 +97,14 @@ def _facts(run: RunFile) -> dict[str, Any]:
         **setting.model_dump(),
         "status": run.status,
         "attempts": run.attempts,
-        "error": run.error or "",
+        "error": without_folders(run.error or ""),
         "started": run.started or "",
         "finished": run.finished or "",
         "planned": len(run.tasks),
         "commit": str(run.code.get("commit") or "unknown"),
         "dirty": bool(run.code.get("dirty", False)),
         "packages": run.packages,
-        "hardware": run.hardware,
+        "hardware": run.hardware | {"system": without_release(str(run.hardware.get("system", "unknown")))},
         "threads": run.threads,
     }
 
@@ -148,7 +142,7 @@ def _own(task: TaskFacts, evals: list[Record]) -> dict[str, Any]:
             value, n = _number(record.get("value")), _number(record.get("n"))
             if not math.isnan(value):
                 error = 1 - value if task.kind == "multilabel" else value
-                return {"error": error, "n": 0 if math.isnan(n) else int(n)}
+                return {"error": error, "n": 0 if math.isnan(n) else int(n), PREDICTED: record.get(PREDICTED)}
     return {"error": math.nan, "n": 0}
 
 
@@ -187,13 +181,16 @@ _RUN_COLUMNS = ["run", "folder", "status", "error", "used", *_RUN_TEXT, *_RUN_CO
 _EVAL_KEYS = ["after", "task", "split", "metric", "value", "n"]
 _EVAL_COLUMNS = ["run", "index", *_EVAL_KEYS]
 # fmt: on
+REFERENCE = "finetune"
+"""The strategy that others are measured against: full finetuning of the dense net, no option changed."""
+
 BOARD = ["stream", "fingerprint", "backbone", "weights_hash", "size", "precision", "scoring", "protocol_version"]
 """Runs that agree in these can be compared."""
 
 CARRIED = ["folder", "board", "label", "strategy", "family", "budget", "seed", "used"]
 """Facts of the run that stand beside each of its tasks."""
 
-_TAKEN = {*_TASK_FACTS, *CARRIED, "error", "n", "mean_average_precision", "event", "task"} - {"status"}
+_TAKEN = {*_TASK_FACTS, *CARRIED, "agreement", PREDICTED, "error", "n", "mean_average_precision", "event", "task"} - {"status"}
 """Names that mean something else in the frame of tasks than they could in a record."""
 
 
@@ -214,9 +211,10 @@ def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str
     ]
     r["label"] = pd.Series(labels, index=r.index, dtype=object)
     t = pd.DataFrame(tasks).reindex(columns=_with(tasks, [*_TASK_FACTS, *_TASK_NUMBERS]))
-    for column in t.columns.difference(["task", "domain", "kind", "provenance", "phase", "status"]):
+    for column in t.columns.difference(["task", "domain", "kind", "provenance", "phase", "status", PREDICTED]):
         t[column] = pd.to_numeric(t[column], errors="coerce")
     t = t.merge(r[["run", *CARRIED]], on="run", how="left", validate="many_to_one")
+    t = with_agreement(t, reference=REFERENCE)
     e = pd.DataFrame(evals).reindex(columns=_with(evals, _EVAL_COLUMNS))
     e["value"] = pd.to_numeric(e["value"], errors="coerce")
     return Frames(r, t, e.merge(r[["run", *CARRIED]], on="run", how="left"), tuple(dict.fromkeys(notes)))

@@ -1,7 +1,6 @@
 """What does ``run.json`` hold? Its schema, checked where it is read, so that all that follows can trust it."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -66,23 +65,21 @@ class RunFile(_Part):
     threads: int | None = None
 
 
-def read_run(path: Path) -> RunFile:
-    """The run that ``path`` (a ``run.json``) describes.
+def parse_run(content: bytes) -> RunFile:
+    """The run that the ``content`` of a ``run.json`` describes.
 
     Raises:
-        ValueError: the file cannot be read; one line that says why.
+        ValueError: it describes none; one line that says why.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.get("schema_version") if isinstance(content, dict) else None
+        found = json.loads(content.decode())
+        version = found.get("schema_version") if isinstance(found, dict) else None
         if isinstance(version, int) and version > KNOWN_SCHEMA:
             raise ValueError(f"written in schema {version}, this report reads up to {KNOWN_SCHEMA}: update the harness")
-        return RunFile.model_validate(content)
+        return RunFile.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(f"{place}: {first['msg']}") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error

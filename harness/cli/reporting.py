@@ -7,55 +7,85 @@ import click
 
 from harness.errors import UserError
 
-_FOLDERS = click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
+_RESULTS = click.argument("given", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
+"""Result folders, or bundles of them; every command here takes both."""
 
 
 @click.command()
-@_FOLDERS
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write; DIR/report by default.")
-def report(folders: tuple[Path, ...], out: Path | None) -> None:
-    """Make report.html, tables/*.csv, tables/*.tex and figures of result folders."""
+@_RESULTS
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Where to write; DIR/report by default, FILE-report for a bundle.",
+)
+def report(given: tuple[Path, ...], out: Path | None) -> None:
+    """Make report.html, tables/*.csv, tables/*.tex and figures of results.
+
+    DIR is a folder that 'harness run' wrote, or a FILE.tar.xz that 'harness export' did.
+    """
     from reports.report import write_report
     from reports.summary import summary
 
-    page = write_report(list(folders), out or folders[0] / "report")
-    click.echo(summary(folders))
+    page = write_report(list(given), out or _beside(given[0]))
+    click.echo(summary(given))
     click.echo(f"report: {page}", err=True)
 
 
 @click.command()
-@_FOLDERS
+@_RESULTS
 @click.option("--baseline", "baselines", multiple=True, metavar="ID", help="An id, or a file that export wrote.")
-def compare(folders: tuple[Path, ...], baselines: tuple[str, ...]) -> None:
-    """Our numbers beside published ones, with the distance, or why a pair is not comparable."""
+def compare(given: tuple[Path, ...], baselines: tuple[str, ...]) -> None:
+    """Our numbers beside published ones, with the distance, or why a pair is not comparable.
+
+    DIR is a result folder or a FILE.tar.xz that 'harness export' wrote.
+    """
     from reports.compare import compare as compared
     from reports.tables import text
 
-    click.echo(text(compared(folders, baselines)))
+    click.echo(text(compared(given, baselines)))
+
+
+def _beside(given: Path) -> Path:
+    from reports.bundle import SUFFIX
+
+    if given.name.endswith(SUFFIX):
+        return given.with_name(f"{given.name.removesuffix(SUFFIX)}-report")
+    return given / "report"
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE.toml")
-def export(folder: Path, out: Path) -> None:
-    """Results without weights, as a baseline others can load."""
+@_RESULTS
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE")
+def export(given: tuple[Path, ...], out: Path) -> None:
+    """Results without weights, as one file.
+
+    \b
+    FILE.tar.xz  a bundle: every record of every run. report, compare, advise and
+                 export read it wherever they read a DIR, and 'tar xf' makes it a
+                 result folder again. Folders and machine names are not in it.
+    FILE.toml    a baseline: the mean of each task, strategy and budget, with its
+                 spread, n and cost; 'compare --baseline FILE.toml' reads it.
+    """
     from reports.export import export as exported
 
-    click.echo(f"written: {exported(folder, out)}", err=True)
+    click.echo(str(exported(given, out)), err=True)
 
 
 @click.command()
-@_FOLDERS
+@_RESULTS
 @click.option("--flops", required=True, metavar="B", help="What a task may cost, such as 2e12.")
 @click.option("--domain", metavar="D", help="Only the tasks of this domain.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-def advise(folders: tuple[Path, ...], flops: str, domain: str | None, as_json: bool) -> None:
-    """The best strategy at a budget, and how sure that is."""
+def advise(given: tuple[Path, ...], flops: str, domain: str | None, as_json: bool) -> None:
+    """The best strategy at a budget, and how sure that is.
+
+    DIR is a result folder or a FILE.tar.xz that 'harness export' wrote.
+    """
     from reports.advise import advise as advised
 
     try:
         value = float(flops.removesuffix("flops"))
     except ValueError as error:
         raise UserError(f"--flops {flops}: expected a number of FLOPs a task, such as 2e12") from error
-    found = advised(folders, value, domain)
+    found = advised(given, value, domain)
     click.echo(json.dumps([one.plain() for one in found], indent=1) if as_json else "\n\n".join(map(str, found)))

@@ -85,7 +85,7 @@ def test_counts_at_half_width_agree_with_a_net_that_is_really_pruned():
 
 
 def test_an_export_compares_with_itself_as_reproduced(results, tmp_path):
-    out = export(results, tmp_path / "mine.toml")
+    out = export([results], tmp_path / "mine.toml").file
     frame = compare([results], [str(out)]).frame
     assert len(frame) == 7 * 3 * 8
     assert set(frame["verdict"]) == {"reproduced"}
@@ -94,7 +94,7 @@ def test_an_export_compares_with_itself_as_reproduced(results, tmp_path):
 
 
 def test_another_size_is_not_comparable_and_says_so(one, results, tmp_path):
-    out = export(results, tmp_path / "mine.toml")
+    out = export([results], tmp_path / "mine.toml").file
     one(tmp_path / "runs", "finetune", "1ep", 0, setting={"size": 32})
     frame = compare([tmp_path / "runs"], [str(out)]).frame
     pairs = frame[frame["by"] != ""]
@@ -115,12 +115,12 @@ def test_an_export_holds_names_of_any_kind(one, tmp_path):
     names = ['a "b" \\ c', "ligne\nnouvelle \x7f", "日本"]
     sizes = {"train": 9, "dev": 1, "dev_test": 5, "test": 1}
     one(tmp_path / "runs", "finetune", "1ep", 0, tasks=[{**base, "name": name, "sizes": sizes} for name in names])
-    back = load(export(tmp_path / "runs", tmp_path / "x.toml"))
+    back = load(export([tmp_path / "runs"], tmp_path / "x.toml").file)
     assert [number.task for number in back.numbers] == names
 
 
 def test_the_same_conditions_and_another_number_differ(one, results, tmp_path):
-    out = export(results, tmp_path / "mine.toml")
+    out = export([results], tmp_path / "mine.toml").file
     content = out.read_text()
     moved = re.sub(r"^value = (.*)$", lambda m: f"value = {float(m.group(1)) + 0.3}", content, flags=re.MULTILINE)
     (tmp_path / "moved.toml").write_text(re.sub(r"(?m)^spread = .*\n", "", moved))
@@ -171,10 +171,10 @@ def test_wrong_names_and_files_are_one_line(tmp_path, results):
     (tmp_path / "bad.toml").write_text("id = 'x'\nnumbers = 3")
     with pytest.raises(UserError, match="cannot read baseline"):
         chosen([str(tmp_path / "bad.toml")])
-    with pytest.raises(UserError, match=r"ends in \.toml"):
-        export(results, tmp_path / "x.csv")
+    with pytest.raises(UserError, match=r"ends in \.tar\.xz"):
+        export([results], tmp_path / "x.csv")
     with pytest.raises(UserError, match="nothing to export"):
-        export(tmp_path, tmp_path / "x.toml")
+        export([tmp_path], tmp_path / "x.toml")
 
 
 def test_the_comparison_fits_a_terminal_as_text(results):
