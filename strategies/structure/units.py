@@ -1,5 +1,6 @@
 """Where do a layer's weights hold its units? Views of weights with the units in front, and the way back."""
 
+import torch
 from torch import Tensor, nn
 
 from strategies.structure.groups import Member
@@ -40,5 +41,16 @@ def positions_back(positions: Tensor, member: Member) -> Tensor:
 
 def rows(weight: Tensor, member: Member) -> Tensor:
     """(width, d): what belongs to each unit in a layer's ``weight``, all its positions side by side."""
-    positions = positions_first(weight, member)
-    return positions[member.index.to(weight.device)].reshape(len(member.index), -1)
+    return by_unit(positions_first(weight, member), member).reshape(len(member.index), -1)
+
+
+def by_unit(positions: Tensor, member: Member) -> Tensor:
+    """(positions, ...) to (width, k, ...): the k positions of each unit; a view where units and positions agree."""
+    if covers(positions, member) and member.index.shape[1] == 1:
+        return positions.unsqueeze(1)
+    return positions[member.index.to(positions.device)]
+
+
+def covers(positions: Tensor, member: Member) -> bool:
+    """Whether the units lie along all positions, one after the other."""
+    return torch.equal(member.index.flatten(), torch.arange(len(positions)))

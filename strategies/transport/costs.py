@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from strategies.structure.groups import Group
-from strategies.structure.units import rows
+from strategies.structure.units import by_unit, positions_first
 
 Metric = Literal["l2", "l1"]
 Weights = Literal["all", "incoming", "outgoing"]
@@ -26,12 +26,21 @@ def unit_vectors(group: Group, folded_weights: Mapping[str, Tensor], *, weights:
         folded_weights: weights of convolutions and linear layers by name; see :mod:`strategies.transport.folding`.
     """
     parts = [
-        rows(folded_weights[member.module], member)
+        by_unit(positions_first(folded_weights[member.module], member), member)
         for member in group.members
         if member.module in folded_weights
         and weights in ("all", "outgoing" if member.role == "consumer" else "incoming")
     ]
-    return torch.cat(parts, dim=1) if parts else torch.zeros(group.width, 1)
+    if not parts:
+        return torch.zeros(group.width, 1)
+    # Each part is copied once, in the order in which it lies in memory: a distance does not ask for another.
+    lengths = [part[0].numel() for part in parts]
+    vectors = parts[0].new_empty(group.width, sum(lengths))
+    for part, place in zip(parts, vectors.split(lengths, dim=1), strict=True):
+        inner = sorted(range(1, part.ndim), key=part.stride, reverse=True)
+        part = part.permute(0, *inner)
+        place.unflatten(1, part.shape[1:]).copy_(part)
+    return vectors
 
 
 def normalised(vectors: Tensor) -> Tensor:

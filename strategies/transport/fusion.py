@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from strategies.structure.groups import Group, Member
 from strategies.structure.removal import Kept, remove
 from strategies.structure.scores import unit_scores
-from strategies.structure.units import layer, positions_back, positions_first, rows, weight_of
+from strategies.structure.units import by_unit, covers, layer, positions_back, positions_first, rows, weight_of
 from strategies.transport.costs import Metric, Weights, centers, distances, normalised, unit_vectors
 from strategies.transport.folding import NORMS, Folded, folded, folded_weight, norms_behind, restore_norm
 from strategies.transport.plans import Plan, entropic, joined, nearest, stay, transported, unrestricted
@@ -112,8 +112,7 @@ def fuse(
     for group in moved:
         plan = plans[group.name]
         for member in group.of("consumer"):
-            positions = positions_first(weight_of(net, member.module), member)
-            new = plan.total(positions[member.index.to(positions.device)])
+            new = plan.total(by_unit(positions_first(weight_of(net, member.module), member), member))
             _write(net, member, kept[group.name], new)
             flops += 2.0 * len(plan.source) * new[0].numel()
     remove(net, groups, kept)
@@ -260,9 +259,12 @@ def _average_entries(net: nn.Module, member: Member, kept: Tensor, plan: Plan) -
 def _write(net: nn.Module, member: Member, kept: Tensor, new: Tensor, *, base: Tensor | None = None) -> None:
     """Put ``new`` (slots, positions each, ...) where the kept units are; the rest is ``base``, or stays as it is."""
     weight = weight_of(net, member.module)
-    positions = positions_first(weight if base is None else base, member).clone()
+    positions = positions_first(weight, member)
+    if base is not None and not covers(positions, member):
+        weight.copy_(base)
     positions[member.index[kept].to(positions.device)] = new.to(positions)
-    weight.copy_(positions_back(positions, member))
+    if member.filter_groups > 1:  # Else the positions are the weight itself, seen from another side.
+        weight.copy_(positions_back(positions, member))
 
 
 _WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)

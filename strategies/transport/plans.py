@@ -50,11 +50,11 @@ class Plan:
         return self.share / self.received[self.slot]
 
     def _gathered(self, values: Tensor, by: Tensor) -> Tensor:
-        flat = values.reshape(self.width, -1)
-        out = torch.zeros(self.slots, flat.shape[1], dtype=flat.dtype, device=flat.device)
-        parts = flat[self.source.to(flat.device)] * by.to(flat.device, flat.dtype)[:, None]
-        out.index_add_(0, self.slot.to(flat.device), parts)
-        return out.reshape(self.slots, *values.shape[1:])
+        parts = values[self.source.to(values.device)]
+        if not bool((by == 1).all()):
+            parts *= by.to(values.device, values.dtype).view(-1, *[1] * (values.ndim - 1))
+        out = values.new_zeros(self.slots, *values.shape[1:])
+        return out.index_add_(0, self.slot.to(values.device), parts)
 
 
 def stay(width: int, kept: Tensor) -> Plan:
