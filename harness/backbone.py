@@ -1,8 +1,9 @@
 """What does every strategy start from? A backbone: a net from images to features, and where its weights came from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ class Backbone:
             drawn from torch's global generator and needs no file.
         find_weights: gives ``weights_hash``. Called on first use, so that a backbone whose weights are not here can
             still be opened and counted.
+        find_pretraining: what the weights file tells of its making, where ``harness pretrain`` made it; else nothing.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Backbone:
     std: tuple[float, float, float]
     build: Callable[..., nn.Module] = field(repr=False)
     find_weights: Callable[[], str] = field(default=str, repr=False)
+    find_pretraining: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
 
     @cached_property
     def weights_hash(self) -> str:

@@ -13,6 +13,11 @@ from harness.spec import SCHEMA_VERSION, RunSpec
 from harness.stream import Stream
 from harness.task import Task
 
+PRETRAINING = (
+    "stream", "fingerprint", "tasks", "images", "examples", "size", "budget", "seed", "loss", "flops", "seconds",
+)  # fmt: skip
+"""What a run tells of the making of its backbone, where that is known."""
+
 
 def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbone) -> Mapping[str, Any]:
     """What ``run.json`` tells of a run before it begins."""
@@ -30,6 +35,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
             "seed": spec.seed,
         },
         "stream": {"name": stream.name, "version": stream.version},
+        "pretraining": {key: value for key, value in backbone.find_pretraining().items() if key in PRETRAINING},
         "tasks": [
             {**task.facts(), "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size)}
             for task in tasks

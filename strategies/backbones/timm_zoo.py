@@ -10,7 +10,7 @@ from torch import nn
 
 from harness.backbone import Backbone
 from harness.errors import UserError, unknown
-from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, sha256_of_tensors
+from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, sha256_of_tensors, told_by
 
 
 def timm_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
@@ -54,6 +54,7 @@ def timm_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
         std=(255 * std[0], 255 * std[1], 255 * std[2]),
         build=build,
         find_weights=find_weights,
+        find_pretraining=lambda: {} if weights in ("DEFAULT", "none") else told_by(existing(weights, written)),
     )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from harness.backbone import Backbone
 from harness.errors import UserError, unknown
-from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of
+from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -52,6 +52,7 @@ def torchvision_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
         std=(255 * std[0], 255 * std[1], 255 * std[2]),
         build=build,
         find_weights=lambda: "" if weights == "none" else sha256_of(file()),
+        find_pretraining=lambda: {} if entry is not None or weights == "none" else told_by(file()),
     )
 
 

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.errors import UserError
+from harness.pretraining import pretraining_of
 
 
 def sha256_of(path: Path) -> str:
@@ -24,6 +27,15 @@ def sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
         digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+@cache
+def told_by(path: Path) -> Mapping[str, Any]:
+    """What a weights file tells of its pretraining: nothing, unless ``harness pretrain`` made it."""
+    try:
+        return pretraining_of(path)
+    except UserError:
+        return {}
 
 
 def existing(text: str, backbone: str) -> Path:

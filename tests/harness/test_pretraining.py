@@ -1,5 +1,6 @@
 """A pretrained checkpoint knows its stream, has seen no held-out task, and comes out the same when interrupted."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_what_the_command_made_is_a_backbone(harness: Harness, tmp_path: Path) -
     weights = torch.load(tmp_path / "net.pt", weights_only=True)["state_dict"]
     assert len(backbone.weights_hash) == 64
     assert all(torch.equal(value, weights[name]) for name, value in backbone.build().state_dict().items())
+    assert backbone.find_pretraining()["stream"] == "tiny:bars"
+
+
+def test_a_run_tells_what_its_backbone_has_cost(harness: Harness, tmp_path: Path) -> None:
+    net = tmp_path / "net.pt"
+    torch.save({"state_dict": make("backbones", "timm:test_resnet(weights=none)").build().state_dict()}, net)
+    assert make("backbones", f"timm:test_resnet(weights={str(net)!r})").find_pretraining() == {}
+    harness("pretrain", "tiny:bars", "--backbone", "timm:test_resnet", "--size", 16, "--budget", "1ep", "--out", "a.pt")
+    backbone = "timm:test_resnet(weights='a.pt')"
+    harness("run", "smoke", "--stream", "tiny:bars(tasks=1)", "--strategy", "ncm", "--budget", "1ep", "--seeds", 1,
+            "--backbone", backbone, "--size", 16)  # fmt: skip
+    (run,) = tmp_path.glob("results/*/*/*/*/run.json")
+    assert json.loads(run.read_text())["pretraining"]["flops"] == pretraining_of(tmp_path / "a.pt")["flops"]
 
 
 def test_the_command_says_what_it_cannot_do(harness: Harness) -> None:

@@ -74,6 +74,16 @@ def test_a_weights_file_is_loaded_with_or_without_its_classifier(tmp_path: objec
     assert len(backbone.weights_hash) == 64
 
 
+def test_weights_of_a_file_fill_the_net_that_has_published_ones_too(tmp_path: object) -> None:
+    torch.manual_seed(1)
+    net = make("backbones", "efficientnet_lite0(weights=none)").build()
+    path = f"{tmp_path}/net.pt"
+    torch.save({"state_dict": net.state_dict(), "pretraining": {}}, path)
+    backbone = make("backbones", f"efficientnet_lite0(weights={path!r})")
+    assert all(torch.equal(value, net.state_dict()[name]) for name, value in backbone.build().state_dict().items())
+    assert backbone.weights_hash != make("backbones", "efficientnet_lite0").weights_hash
+
+
 def test_missing_weights_are_an_error_only_when_they_are_wanted() -> None:
     backbone = make("backbones", "torchvision:resnet18(weights='no/such/file.pth')")
     assert sum(p.numel() for p in backbone.build(pretrained=False).parameters()) == 11_176_512
@@ -107,7 +117,7 @@ def test_the_weights_of_another_net_are_refused(tmp_path: object) -> None:
         ("timm:resnet81", "did you mean"),
         ("torchvision:resnet18(weights=DEFALT)", "did you mean 'DEFAULT'"),
         ("torchvision:squeezenet1_0", "linear classifier"),
-        ("efficientnet_lite0(weights=noisy)", "expected imagenet or none"),
+        ("efficientnet_lite0(weights=imagnet)", "did you mean 'imagenet'"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(name: str, said: str) -> None:
