@@ -1,20 +1,31 @@
-"""How good is what was learnt? Error, mean average precision and cross-entropy on one split, and latency."""
+"""How good is what was learnt? Its scores on one split, what it was before it was trained, and latency."""
 
+import base64
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 
-from harness.batches import loss_of, targets
+from harness.batches import loss_of, stratified, targets
 from harness.context import Context
 from harness.records import Record, number
+from harness.seeding import numpy_generator
 from harness.strategy import Strategy
-from harness.task import Kind, Split, Task
+from harness.task import Examples, Kind, Split, Task
 
 BATCH = 128
 LATENCY_CALLS = 11
+NAMED = 1000
+"""Predicted classes of so many images are kept, so that the agreement of two strategies can be told afterwards."""
+BEFORE = 256
+"""What a net was before it was trained is measured on so many images."""
+BINS = 15
+"""Bins of the calibration error (Guo et al., arXiv 1706.04599)."""
+
+Predict = Callable[[Task, torch.Tensor], torch.Tensor]
 
 
 class WrongShape(ValueError):
@@ -22,20 +33,54 @@ class WrongShape(ValueError):
 
 
 def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, after: str) -> list[Record]:
-    """The ``eval`` records of ``task``: its score, and the cross-entropy where the logits are finite.
+    """The ``eval`` records of ``task``: its score first, then cross-entropy, worst class and calibration.
 
-    An image whose logits are not finite counts as an error; for mean average precision its scores count as zero.
+    An image whose logits are not finite counts as an error; for mean average precision its scores count as zero. The
+    ``error`` carries ``predicted``: the classes of the first images, base64 of little-endian uint16.
 
     Raises:
         WrongShape: the logits do not have shape (n, num_classes).
     """
     examples = task.load(split)
+    logits = _logits(strategy.predict, task, examples, ctx)
+    scores = _score(task, logits, examples)
+    scores["cross_entropy"] = float(loss_of(logits, targets(examples.labels, "cpu")))
+    if task.kind is not Kind.MULTILABEL:
+        scores["worst_class_error"] = worst_class_error(logits, examples.labels)
+        scores["calibration_error"] = calibration_error(logits, examples.labels)
+    facts = {"event": "eval", "after": after, "task": task.name, "split": str(split), "n": len(examples)}
+    records: list[Record] = [{**facts, "metric": metric, "value": number(value)} for metric, value in scores.items()]
+    if task.kind is not Kind.MULTILABEL:
+        classes = logits[:NAMED].argmax(dim=1).numpy().astype("<u2")
+        records[0]["predicted"] = base64.b64encode(classes.tobytes()).decode()
+    return records
+
+
+def evaluate_before(strategy: Strategy, task: Task, split: Split, ctx: Context) -> list[Record]:
+    """The ``error_before`` of ``task``: its error before the body was trained on it, where the strategy can tell.
+
+    Only at most :data:`BEFORE` images of the split are looked at.
+    """
+    predict = strategy.untrained(task.for_learning(), ctx)
+    if predict is None:
+        return []
+    every = task.load(split)
+    some = np.sort(stratified(every.labels, BEFORE, numpy_generator(ctx.seed, task.name, "before")))
+    examples = Examples(every.images[some], every.labels[some])
+    logits = _logits(lambda _, images: predict(images), task, examples, ctx)
+    score = _score(task, logits, examples)
+    value = score["error"] if "error" in score else 1 - score["mean_average_precision"]
+    facts = {"event": "eval", "after": task.name, "task": task.name, "split": str(split), "n": len(examples)}
+    return [{**facts, "metric": "error_before", "value": number(value)}]
+
+
+def _logits(predict: Predict, task: Task, examples: Examples, ctx: Context) -> torch.Tensor:
     parts = []
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH):
             images = ctx.inputs(examples, slice(start, start + BATCH))
             with ctx.autocast():
-                logits = strategy.predict(task, images)
+                logits = predict(task, images)
             if tuple(logits.shape) != (len(images), task.num_classes):
                 raise WrongShape(
                     f"predict gave logits of shape {tuple(logits.shape)} for {len(images)} images of task "
@@ -44,18 +89,37 @@ def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, afte
             parts.append(logits.float().cpu())
             # A sign of life: a large test set must not look like a strategy that hangs.
             ctx.said(1.0)
-    logits = torch.cat(parts)
+    return torch.cat(parts)
+
+
+def _score(task: Task, logits: torch.Tensor, examples: Examples) -> dict[str, float]:
+    """``error``, or ``mean_average_precision`` for labels of which several may be set."""
     finite = logits.isfinite().all(dim=1)
-    scores: dict[str, float] = {}
     if task.kind is Kind.MULTILABEL:
         safe = torch.where(finite[:, None], logits, torch.zeros_like(logits))
-        scores["mean_average_precision"] = mean_average_precision(safe.numpy(), examples.labels)
-    else:
-        right = (logits.argmax(dim=1).numpy() == examples.labels) & finite.numpy()
-        scores["error"] = float(len(right) - right.sum()) / len(right)
-    scores["cross_entropy"] = float(loss_of(logits, targets(examples.labels, "cpu")))
-    facts = {"event": "eval", "after": after, "task": task.name, "split": str(split), "n": len(examples)}
-    return [{**facts, "metric": metric, "value": number(value)} for metric, value in scores.items()]
+        return {"mean_average_precision": mean_average_precision(safe.numpy(), examples.labels)}
+    right = (logits.argmax(dim=1).numpy() == examples.labels) & finite.numpy()
+    return {"error": float(len(right) - right.sum()) / len(right)}
+
+
+def worst_class_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> float:
+    """The error of the class that is predicted worst, among those that occur."""
+    wrong = (logits.argmax(dim=1).numpy() != labels) | ~logits.isfinite().all(dim=1).numpy()
+    return float((np.bincount(labels, weights=wrong) / np.maximum(np.bincount(labels), 1)).max())
+
+
+def calibration_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> float:
+    """Expected calibration error: the mean distance of confidence and accuracy, over :data:`BINS` equal bins.
+
+    Guo et al., arXiv 1706.04599, equation 3. Not a number where a logit is not finite.
+    """
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    if not bool(logits.isfinite().all()):
+        return float("nan")
+    gap = (predicted.numpy() == labels) - confidence.double().numpy()
+    # Bins are open on the left, as in the paper; a confidence is never 0.
+    bins = np.ceil(confidence.double().numpy() * BINS).astype(int) - 1
+    return float(np.abs(np.bincount(bins.clip(0, BINS - 1), weights=gap)).sum() / len(labels))
 
 
 def mean_average_precision(scores: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> float:

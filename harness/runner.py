@@ -18,7 +18,7 @@ from harness.caps import Spent, cap, dense_flops, scored_tasks
 from harness.context import Context
 from harness.disk import CannotWrite
 from harness.errors import UserError
-from harness.evaluation import evaluate, latency
+from harness.evaluation import evaluate, evaluate_before, latency
 from harness.manifest import manifest
 from harness.memory import begin_peak, peak_bytes
 from harness.meter import COST_PHASES, ComputeMeter
@@ -167,6 +167,8 @@ def _learn(
     if status is not TaskStatus.INFEASIBLE:
         with free:
             records = evaluate(strategy, task, split, ctx, after=task.name)
+            ctx.meter = free
+            records += evaluate_before(strategy, task, split, ctx)
         delay = latency(strategy, task, split, ctx)
     ledger = meter.ledger()
     for phase in COST_PHASES:

@@ -1,7 +1,7 @@
 """How is a task learnt? A strategy: a dataclass whose fields are its options, with four methods to fill in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ class Strategy(ABC):
     @abstractmethod
     def predict(self, task: "Task", images: "Tensor") -> "Tensor":
         """Logits (n, task.num_classes) for normalised images (n, 3, h, w). Changes nothing."""
+
+    def untrained(self, task: "Task", ctx: "Context") -> "Callable[[Tensor], Tensor] | None":
+        """Images to logits as ``task`` would be told before any training of the body; None where there is no such.
+
+        Asked after ``learn``, for the record and at nobody's cost: how good is what was pruned or fused by itself?
+        Changes nothing.
+        """
+        return None
 
     def state(self) -> Mapping[str, Any]:
         """What the next task needs, and no more: tensors, numbers, text, lists and dicts of them."""

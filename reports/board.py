@@ -10,12 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reports.bootstrap import Draws, Interval, mean_of, percentile, seed_means
-from reports.frame import BOARD, Frames, budget_order
+from reports.frame import BOARD, REFERENCE, Frames, budget_order
 
 Floats = NDArray[np.float64]
-REFERENCE = "finetune"
-"""The strategy that others are measured against: full finetuning of the dense net, no option changed."""
-
 
 @dataclass(frozen=True)
 class Board:

@@ -190,7 +190,8 @@ BOARD = ["stream", "fingerprint", "backbone", "weights_hash", "size", "precision
 CARRIED = ["folder", "board", "label", "strategy", "family", "budget", "seed", "used"]
 """Facts of the run that stand beside each of its tasks."""
 
-_TAKEN = {*_TASK_FACTS, *CARRIED, "agreement", PREDICTED, "error", "n", "mean_average_precision", "event", "task"} - {"status"}
+_OURS = {"error", "n", "mean_average_precision", "agreement", PREDICTED, "event", "task"}
+_TAKEN = {*_TASK_FACTS, *CARRIED, *_OURS} - {"status"}
 """Names that mean something else in the frame of tasks than they could in a record."""
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from reports import metrics
-from reports.board import REFERENCE, Board
+from reports.board import Board
+from reports.frame import REFERENCE
 from reports.bootstrap import percentile, seed_means
 from reports.tables import Column, Table
 

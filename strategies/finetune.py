@@ -5,13 +5,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from torch import Tensor, nn
 
+from harness.backbone import Classifier
+from harness.batches import stratified
 from harness.context import Context
+from harness.evaluation import BEFORE
 from harness.meter import CostPhase
+from harness.seeding import numpy_generator
 from harness.strategy import Strategy
-from harness.task import Split, Task
+from harness.task import Examples, Split, Task
 from harness.training import Recipe, fit
+from strategies.heads import ridge_head
 from strategies.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
@@ -72,6 +78,17 @@ class Finetune(Strategy):
         self.net = net
         if self.start.init == "previous":
             self._begin_with(net.body)
+
+    def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
+        """A ridge head on the features of what pruning or fusing left; None for the dense net."""
+        if type(self).adapted is Finetune.adapted or self.start.init != "pretrained":
+            return None
+        assert self._new_body is not None, "prepare comes before untrained"
+        data = task.load(Split.TRAIN)
+        some = np.sort(stratified(data.labels, BEFORE, numpy_generator(ctx.seed, task.name, "untrained")))
+        body = self._new_body().eval()
+        features = ctx.features(body, Examples(data.images[some], data.labels[some]), name=task.name)
+        return Classifier(body, ridge_head(features, task, ctx)).eval()
 
     def _recipe(self) -> Recipe:
         return self.recipe.settled(statistics_hold=self.statistics_hold and self.start.init != "scratch")
