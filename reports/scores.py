@@ -7,8 +7,8 @@ import pandas as pd
 
 from reports import metrics
 from reports.board import Board
-from reports.frame import REFERENCE
 from reports.bootstrap import percentile, seed_means
+from reports.frame import REFERENCE
 from reports.tables import Column, Table
 
 SHARES = (0.90, 0.95, 0.99)
