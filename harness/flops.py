@@ -75,8 +75,24 @@ def _solve(matrix: Any, right: Any, *_: Any, **__: Any) -> int:
     return prod(matrix[:-2]) * (2 * n**3 // 3 + 2 * n**2 * columns)
 
 
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    *batch, queries, width = query
+    return 2 * prod(batch) * queries * int(key[-2]) * (width + int(value[-1]))
+
+
+def _attention_backward(_grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    # Four products. Kernels that work the first one out again are not charged for it: on ``meta``, where a step is
+    # priced, nothing is, and the same step shall cost the same on every device.
+    return 2 * _attention(query, key, value)
+
+
 _OURS: dict[Any, Any] = {
     aten.convolution_backward: _convolution_backward,
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+    aten._scaled_dot_product_flash_attention_backward: _attention_backward,
+    aten._scaled_dot_product_efficient_attention_backward: _attention_backward,
+    aten._scaled_dot_product_cudnn_attention_backward: _attention_backward,
     aten.mv: _mv,
     aten.addmv: _addmv,
     aten.dot: _dot,
