@@ -1,10 +1,12 @@
 """What do frozen features give? A linear head on them: each image is seen by the backbone once, and paid for once."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import Tensor, nn
 
 from harness.backbone import Classifier, zero_head
+from harness.batches import Features
 from harness.context import Context
 from harness.flops import flops_train
 from harness.strategy import Strategy
@@ -18,23 +20,35 @@ class LinearProbe(Strategy):
     """Extract features once, train a head on them for ``epochs``.
 
     Where the budget does not pay for all images, a stratified part of them is extracted, so that ``epochs`` of the
-    head's training on this part are paid for as well.
+    head's training on this part are paid for as well. ``charge=uncached`` does the same work, but is charged as if the
+    backbone saw an image whenever the head does: then fewer epochs are paid for.
     """
 
     epochs: float = 30.0
     recipe: Recipe = Recipe()
+    charge: Literal["cached", "uncached"] = "cached"
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
 
     def learn(self, task: Task, ctx: Context) -> None:
         head = zero_head(ctx.backbone.num_features, task.num_classes).to(ctx.device)
         with ctx.meter.unmetered():
-            training = self.epochs * flops_train(head, 1, ctx.backbone.num_features)
-        body = ctx.body()
-        features = ctx.features(body, task.load(Split.TRAIN), name=task.name, reserve=training)
+            epoch = flops_train(head, 1, ctx.backbone.num_features)
+        body, data, cached = ctx.body(), task.load(Split.TRAIN), self.charge == "cached"
+        features = ctx.features(body, data, name=task.name, reserve=epoch * (self.epochs if cached else 1))
         needs_one_of_each_class(task, len(features))
-        fit(head, features, ctx, name=task.name, recipe=self.recipe, epochs=self.epochs)
+        epochs = self.epochs if cached else self._paid_again(body, features, epoch, ctx)
+        fit(head, features, ctx, name=task.name, recipe=self.recipe, epochs=epochs)
         self.net = Classifier(body, head).eval()
+
+    def _paid_again(self, body: nn.Module, features: Features, epoch: float, ctx: Context) -> float:
+        """Charge the extractions that a cache saves; how many epochs the budget pays for with them."""
+        with ctx.meter.phase("extract"):
+            each = ctx.meter.price(body, (3, ctx.size, ctx.size)).flops
+            left = ctx.meter.remaining_flops / len(features)
+            epochs = max(1.0, min(self.epochs, (left + each) / (each + epoch)))
+            ctx.meter.charge((epochs - 1) * each * len(features))
+        return epochs
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         assert self.net is not None, "learn comes before predict"

@@ -21,10 +21,12 @@ SPECS = [
     "finetune", "finetune(init=scratch)", "finetune(init=previous)", "finetune(scope=norm)",
     "finetune(scope=last_stage)",
     "finetune(scope=head)", "finetune(head_init=ridge)", "finetune(head_init=ncm)", "finetune(head_init=probe)",
-    "linear_probe", "ncm", "ridge", "knn", "channel_pruned(flops=0.5)", "filter_pruned(keep=0.5)",
+    "linear_probe", "linear_probe(charge=uncached)", "ncm", "ridge", "knn",
+    "channel_pruned(flops=0.5)", "filter_pruned(keep=0.5)",
     "filter_pruned(score=random, recalibrate_bn=64)", "filter_pruned(init=scratch)", "ot_fused(keep=0.5)",
     "ot_fused(layout=channel, target_mass=free)",
 ]  # fmt: skip
+CHARGES = ("cached", "uncached")
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -33,6 +35,20 @@ def test_a_budget_is_used_and_not_exceeded_by_more_than_a_step(spec: str, run: S
     assert learnt.meter.spent_flops <= learnt.meter.flops_budget * (1 + 1e-9)
     assert learnt.meter.spent_flops > 0.8 * learnt.meter.flops_budget
     assert learnt.accuracy() >= 0.05
+
+
+def test_a_probe_without_a_cache_gives_the_same_head_and_pays_for_every_look(run: Start) -> None:
+    """At three epochs, which both can pay for; the backbone's forward pass is a third of its training, about."""
+    cached, uncached = (run(f"linear_probe(epochs=3, charge={how})", epochs=1.5).learn() for how in CHARGES)
+    assert torch.equal(cached.strategy.net.head.weight, uncached.strategy.net.head.weight)
+    assert uncached.meter.flops["extract"] == pytest.approx(3 * cached.meter.flops["extract"])
+    assert uncached.meter.flops["train"] == cached.meter.flops["train"]
+
+
+def test_a_probe_without_a_cache_makes_the_epochs_it_is_paid_for(run: Start) -> None:
+    cached, uncached = (run(f"linear_probe(charge={how})", epochs=0.8).learn() for how in CHARGES)
+    assert cached.meter.flops["train"] / 30 == pytest.approx(uncached.meter.flops["train"] / 2.4, rel=0.05)
+    assert uncached.accuracy() < cached.accuracy()
 
 
 @pytest.mark.parametrize(("spec", "least"), [("linear_probe", 0.5), ("ridge", 0.6), ("ncm", 0.35), ("knn", 0.45)])
