@@ -20,6 +20,9 @@ from harness.records import Record, RunStatus, line_of, read_log
 
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError)
 
+EACH = "tasks"
+"""What a state holds under this name is a list that only grows: what later tasks need of each task before."""
+
 
 class Busy(Exception):
     """Another process is on this run right now."""
@@ -40,10 +43,11 @@ class Resume(NamedTuple):
 
 
 class RunStore:
-    """The folder of one run: ``run.json``, ``events.jsonl``, ``state-<n>.pt``."""
+    """The folder of one run: ``run.json``, ``events.jsonl``, ``state-<n>.pt``, and ``task-<i>.pt`` where needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._written = 0
         self.events = folder / "events.jsonl"
         self.manifest = folder / "run.json"
 
@@ -131,11 +135,14 @@ class RunStore:
         """Say in ``run.json`` how the run ended; with the checksum of its events, once they are all there."""
         content = {**self.describe(), "status": status, "error": error, "finished": finished}
         self._write(content | ({"events_sha256": self._seal()} if status is RunStatus.DONE else {}))
+        if status is RunStatus.DONE:
+            self._drop_tasks(keep=0)
 
     def resume(self, *, tasks: int, resumable: bool = True) -> Resume:
         """Find the last committed of ``tasks`` tasks and cut away all that came after it.
 
-        A state that is missing or damaged restarts the run from its first task; so does a strategy that has none.
+        A state that is missing or damaged, or a part of it, restarts the run from its first task; so does a strategy
+        that has none.
         """
         log = read_log(self.events)
         done = sum(record["event"] == "learn" for record in log.records)
@@ -149,20 +156,22 @@ class RunStore:
         elif 0 < done < tasks:
             try:
                 state = self._load(done - 1)
-            except _UNREADABLE as error:
-                reason = "is missing" if isinstance(error, FileNotFoundError) else "is damaged"
-                notes.append(f"{self.folder}: state-{done - 1}.pt {reason}: starting this run again")
+            except ValueError as error:
+                notes.append(f"{self.folder}: {error}: starting this run again")
                 done, length, state = 0, 0, {}
         if self.events.exists() and self.events.stat().st_size != length:
             disk.cut(self.events, length)
         self._length = length
+        self._written = len(state.get(EACH, ()))
         self._tidy(keep=done - 1)
+        self._drop_tasks(keep=self._written)
         return Resume(done, state, "; ".join(notes) or None)
 
     def commit(self, index: int, state: Mapping[str, Any], records: Iterable[Record]) -> None:
         """Make task ``index`` (from 0) done.
 
-        State before events: a crash between the two repeats the task from the state before it, still on disk.
+        State before events: a crash between the two repeats the task from the state before it, still on disk. Of what
+        the state holds under :data:`EACH`, a list that only grows, each entry is written once.
 
         Raises:
             Busy: another process wrote to this run although we hold it: locks of this file system do not reach it.
@@ -175,6 +184,7 @@ class RunStore:
         content = "".join(map(line_of, records)).encode()
         disk.append(self.events, content)
         self._length += len(content)
+        self._written = len(state.get(EACH, ()))
         self._tidy(keep=index)
 
     def records(self) -> list[Record]:
@@ -182,21 +192,51 @@ class RunStore:
         return read_log(self.events).records
 
     def _save(self, index: int, state: Mapping[str, Any]) -> None:
+        rest = dict(state)
+        if EACH in rest:
+            for number, entry in enumerate(rest[EACH][self._written :], start=self._written):
+                self._put(f"task-{number}.pt", entry)
+            rest[EACH] = len(rest[EACH])
+        self._put(f"state-{index}.pt", rest)
+
+    def _load(self, index: int) -> Mapping[str, Any]:
+        """What :meth:`_save` was given.
+
+        Raises:
+            ValueError: a file of it is missing or damaged; the message says which.
+        """
+        state: dict[str, Any] = self._get(f"state-{index}.pt")
+        if EACH in state:
+            state[EACH] = [self._get(f"task-{number}.pt") for number in range(state[EACH])]
+        return state
+
+    def _put(self, name: str, value: Any) -> None:
         import torch
 
         # Torch does not check what it reads back, so the content carries its own digest.
         content = io.BytesIO()
-        torch.save({"state": dict(state), "sha256": _digest(dict(state))}, content)
-        disk.whole(self.folder / f"state-{index}.pt", content.getvalue())
+        torch.save({"state": value, "sha256": _digest(value)}, content)
+        disk.whole(self.folder / name, content.getvalue())
 
-    def _load(self, index: int) -> Mapping[str, Any]:
+    def _get(self, name: str) -> Any:
         import torch
 
-        saved = torch.load(self.folder / f"state-{index}.pt", weights_only=True)
-        if saved["sha256"] != _digest(saved["state"]):
-            raise ValueError("the digest does not match")
-        state: Mapping[str, Any] = saved["state"]
-        return state
+        try:
+            saved = torch.load(self.folder / name, weights_only=True)
+            sound = saved["sha256"] == _digest(saved["state"])
+        except FileNotFoundError as error:
+            raise ValueError(f"{name} is missing") from error
+        except _UNREADABLE as error:
+            raise ValueError(f"{name} is damaged") from error
+        if not sound:
+            raise ValueError(f"{name} is damaged")
+        return saved["state"]
+
+    def _drop_tasks(self, *, keep: int) -> None:
+        for path in self.folder.glob("task-*.pt"):
+            number = path.stem.removeprefix("task-")
+            if not number.isdecimal() or int(number) >= keep:
+                disk.remove(path)
 
     def _tidy(self, *, keep: int) -> None:
         """Remove the states before ``keep``, and what a killed process left half written."""

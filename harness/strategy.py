@@ -59,7 +59,11 @@ class Strategy(ABC):
         return None
 
     def state(self) -> Mapping[str, Any]:
-        """What the next task needs, and no more: tensors, numbers, text, lists and dicts of them."""
+        """What the next task needs, and no more: tensors, numbers, text, lists and dicts of them.
+
+        What is kept of each task for all later ones goes under ``tasks``: a list that only grows, of which each entry
+        is written to disk once.
+        """
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -285,7 +285,8 @@ class Crash(BaseException):
 
 
 def state_after(task: int) -> dict[str, Any]:
-    return {"seen": list(range(task + 1)), "weights": torch.full((3,), float(task)), "name": f"t{task}", "none": None}
+    each = [{"of": number, "weights": torch.full((2,), float(number))} for number in range(task)]
+    return {"seen": list(range(task + 1)), "weights": torch.full((3,), float(task)), "none": None, "tasks": each}
 
 
 def lines_of(task: int) -> list[dict[str, Any]]:
@@ -312,6 +313,7 @@ def test_after_any_crashes_the_store_goes_on_from_the_last_whole_commit(
             if 0 < done < tasks:
                 assert state["seen"] == state_after(done - 1)["seen"]
                 assert torch.equal(state["weights"], state_after(done - 1)["weights"])
+                assert [entry["of"] for entry in state["tasks"]] == list(range(done - 1))
             for task in range(done, tasks):
                 store.commit(task, state_after(task), lines_of(task))
             store.finish(RunStatus.DONE, finished="now")
@@ -344,6 +346,19 @@ def test_after_any_crashes_the_store_goes_on_from_the_last_whole_commit(
     assert store.status() is RunStatus.DONE
     assert store.records() == [line for task in range(tasks) for line in lines_of(task)]
     assert not list(store.folder.glob(".*.tmp"))
+    assert not list(store.folder.glob("task-*.pt")), "no task is left that could need them"
+
+
+def test_what_is_kept_of_each_task_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed: list[str] = []
+    monkeypatch.setattr(disk, "at", lambda effect, path: renamed.append(path.name) if effect == "rename" else None)
+    store = RunStore(tmp_path)
+    store.resume(tasks=5)
+    for task in range(4):
+        store.commit(task, state_after(task), lines_of(task))
+    assert [name for name in renamed if name.startswith("task-")] == ["task-0.pt", "task-1.pt", "task-2.pt"]
+    (tmp_path / "task-1.pt").write_bytes(b"")
+    assert "task-1.pt is damaged: starting this run again" in str(RunStore(tmp_path).resume(tasks=5).note)
 
 
 @settings(max_examples=50, deadline=None)
