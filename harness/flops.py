@@ -77,7 +77,7 @@ def _solve(matrix: Any, right: Any, *_: Any, **__: Any) -> int:
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
     *batch, queries, width = query
-    return 2 * prod(batch) * queries * int(key[-2]) * (width + int(value[-1]))
+    return int(2 * prod(batch) * queries * key[-2] * (width + value[-1]))
 
 
 def _attention_backward(_grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
