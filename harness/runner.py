@@ -167,7 +167,9 @@ def _learn(
     if status is not TaskStatus.INFEASIBLE:
         with free:
             records = evaluate(strategy, task, split, ctx, after=task.name)
-            ctx.meter = free
+        # Metered apart: flops_evaluate over n is what a prediction costs.
+        ctx.meter = ComputeMeter(device=device)
+        with ctx.meter:
             records += evaluate_before(strategy, task, split, ctx)
         delay = latency(strategy, task, split, ctx)
     ledger = meter.ledger()

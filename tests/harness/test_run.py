@@ -94,6 +94,19 @@ def test_the_phases_of_the_ledger_add_up(harness: Harness, suite: Path, tmp_path
         assert record["flops_evaluate"] > 0
 
 
+def test_what_a_prediction_costs_is_not_mixed_with_what_is_measured_before_training(
+    harness: Harness, suite: Path, tmp_path: Path
+) -> None:
+    cost = {}
+    for strategy in ("tiny:Finetune", "channel_pruned(keep=0.5)"):
+        harness("run", suite, "--out", "out", "--strategy", strategy)
+        logs = [path for path in (tmp_path / "out").rglob("events.jsonl") if strategy[:4] in str(path)]
+        records = [record for path in logs for record in read_log(path).records]
+        assert any(r.get("metric") == "error_before" for r in records) == ("pruned" in strategy)
+        cost[strategy] = [r["flops_evaluate"] for r in records if r["event"] == "learn"]
+    assert all(pruned < dense for dense, pruned in zip(*cost.values(), strict=True))
+
+
 def test_a_budget_in_seconds_ends_the_run(harness: Harness, suite: Path, tmp_path: Path) -> None:
     harness("run", suite, "--out", "out", "--budget", "0.3s")
     for record in learns(tmp_path / "out"):
@@ -198,7 +211,7 @@ def test_the_key_changes_with_what_changes_the_answer_and_with_nothing_else() ->
 def test_the_protocol_version_stands_for_what_the_key_does_not_spell_out() -> None:
     """Whoever changes these raises PROTOCOL_VERSION, so that old results are not taken for new ones."""
     assert (PROTOCOL_VERSION, RATES, Augment()) == (
-        2,
+        3,
         {"frozen": (0.0003, 0.005), "batch": (0.03, 0.05)},
         Augment(area=(0.5, 1.0), aspect=(3 / 4, 4 / 3), flip=False),
     )
