@@ -18,6 +18,7 @@ from harness.strategy import Strategy
 from harness.task import Examples, Split, Task
 from harness.training import Recipe, fit
 from strategies.heads import ridge_head
+from strategies.nearest import start_nearest
 from strategies.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
@@ -26,11 +27,14 @@ class Start:
     """What a task starts from.
 
     Attributes:
-        init: ``pretrained``; ``previous``: the body as the task before left it; ``scratch``: random weights.
+        init: ``pretrained``; ``previous``: the body as the task before left it; ``scratch``: random weights;
+            ``nearest``: the body of the earlier task that is most like this one, or the pretrained one.
+        search_share: share of the budget that finding the nearest may take.
         recalibrate_bn: so many training images are shown first, to measure batch-norm statistics anew; charged.
     """
 
-    init: Literal["pretrained", "previous", "scratch"] = "pretrained"
+    init: Literal["pretrained", "previous", "scratch", "nearest"] = "pretrained"
+    search_share: float = 0.3
     recalibrate_bn: int = 0
 
 
@@ -48,6 +52,8 @@ class Finetune(Strategy):
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _new_body: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
+    _learnt: list[Mapping[str, Tensor]] = field(default_factory=list, init=False, repr=False)
+    """The bodies of earlier tasks, where a later one may start from them."""
 
     preparation: ClassVar[CostPhase] = "train"
     """What the cost of :meth:`adapted` is called."""
@@ -68,7 +74,11 @@ class Finetune(Strategy):
         assert self._new_body is not None, "prepare comes before learn"
         net = ctx.classifier(task, self._new_body())
         limit_to(self.scope, net.body)
-        needs_one_of_each_class(task, ctx.meter.affordable(ctx.meter.price(net, (3, ctx.size, ctx.size)).flops))
+        each = ctx.meter.price(net, (3, ctx.size, ctx.size)).flops
+        needs_one_of_each_class(task, ctx.meter.affordable(each))
+        if self.start.init == "nearest":
+            share, reserve = self.start.search_share, task.num_classes * each
+            start_nearest(net.body, self._learnt, task, ctx, share=share, reserve=reserve)
         data = task.load(Split.TRAIN)
         if self.start.recalibrate_bn:
             recalibrate(net.body, data, ctx, images=self.start.recalibrate_bn, name=task.name)
@@ -78,6 +88,8 @@ class Finetune(Strategy):
         self.net = net
         if self.start.init == "previous":
             self._begin_with(net.body)
+        elif self.start.init == "nearest":
+            self._learnt.append(net.body.state_dict())
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         """A ridge head on the features of what pruning or fusing left; None for the dense net."""
@@ -98,11 +110,14 @@ class Finetune(Strategy):
         return self.net(images)  # type: ignore[no-any-return]
 
     def state(self) -> Mapping[str, Any]:
+        if self.start.init == "nearest":
+            return {"tasks": self._learnt}
         if self.start.init != "previous" or self._new_body is None:
             return {}
         return {"body": self._new_body().state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        self._learnt = list(state.get("tasks", []))
         if "body" in state:
             assert self._new_body is not None, "prepare comes before load_state"
             body = self._new_body()

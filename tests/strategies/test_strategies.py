@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from harness.batches import Features
 from harness.context import Context
 from harness.errors import UserError
 from harness.flops import flops_train
@@ -15,10 +16,11 @@ from harness.meter import ComputeMeter
 from harness.registry import make
 from harness.strategy import Infeasible
 from harness.task import Split, Task
+from strategies.nearest import neighbor_score, start_nearest
 
 Start = Callable[..., Any]
 SPECS = [
-    "finetune", "finetune(init=scratch)", "finetune(init=previous)", "finetune(scope=norm)",
+    "finetune", "finetune(init=scratch)", "finetune(init=previous)", "finetune(init=nearest)", "finetune(scope=norm)",
     "finetune(scope=last_stage)",
     "finetune(scope=head)", "finetune(head_init=ridge)", "finetune(head_init=ncm)", "finetune(head_init=probe)",
     "linear_probe", "linear_probe(charge=uncached)", "ncm", "ridge", "knn",
@@ -126,6 +128,38 @@ def test_previous_starts_where_the_task_before_ended(run: Start) -> None:
     state: Mapping[str, Any] = learnt.strategy.state()["body"]
     own = learnt.strategy.net.body.state_dict()
     assert all(torch.equal(own[name], value) for name, value in state.items())
+
+
+def test_the_nearest_start_is_the_net_whose_features_tell_the_classes_apart(run: Start) -> None:
+    one = run("finetune(init=nearest)", epochs=2, size=32)
+    good = one.ctx.body().state_dict()
+    blind = {name: torch.zeros_like(value) for name, value in good.items()}
+    body = one.ctx.body()
+    body.load_state_dict(blind)
+    one.ctx.meter = ComputeMeter(flops=one.meter.flops_budget)
+    with one.ctx.meter as meter:
+        start_nearest(body, [blind, good, blind], one.task, one.ctx, share=0.3, reserve=0)
+    assert all(torch.equal(value, good[name]) for name, value in body.state_dict().items())
+    assert 0.2 * meter.flops_budget < meter.flops["search"] == meter.spent_flops <= 0.3 * meter.flops_budget
+
+
+def test_what_a_search_does_not_pay_for_is_not_begun(run: Start) -> None:
+    one = run("finetune", epochs=0.05)
+    body = one.ctx.body()
+    one.ctx.meter = one.meter
+    with one.meter:
+        start_nearest(body, [one.ctx.body(pretrained=False).state_dict()], one.task, one.ctx, share=0.3, reserve=0)
+    assert one.meter.spent_flops == 0
+    assert all(torch.equal(value, body.state_dict()[name]) for name, value in one.ctx.body().state_dict().items())
+
+
+def test_five_neighbors_vote_as_in_scikit_learn(digits: Task) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, dev = (digits.load(split) for split in (Split.TRAIN, Split.DEV))
+    shown, asked = (Features(torch.from_numpy(data.images).flatten(1).float(), data.labels) for data in (train, dev))
+    theirs = KNeighborsClassifier(n_neighbors=5).fit(shown.values, shown.labels).score(asked.values, asked.labels)
+    assert neighbor_score(shown, asked, digits, "cpu") == pytest.approx(theirs, abs=0.011)
 
 
 @pytest.mark.parametrize("method", ["Naive", "LwF", "SI", "MAS", "GEM"])
