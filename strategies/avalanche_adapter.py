@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.backbone import zero_head
-from harness.batches import loss_of, stratified
+from harness.batches import stratified
 from harness.context import Context
 from harness.errors import UserError, unknown
 from harness.seeding import numpy_generator
@@ -54,7 +54,7 @@ class Avalanche(Strategy):
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _heads: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
-    """What Avalanche's strategy remembers from task to task: its plugins and its clock."""
+    """What is remembered from task to task: Avalanche's plugins and clock, and what the numbers of labels mean."""
 
     shares_weights: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
@@ -74,8 +74,6 @@ class Avalanche(Strategy):
     def learn(self, task: Task, ctx: Context) -> None:
         from strategies.avalanche_parts import MultiHead, OneHead, Pacer, optimiser
 
-        if task.kind is Kind.MULTILABEL:
-            raise UserError(f"avalanche({self.method}) knows one class an image; task {task.name!r} has several labels")
         net, number, recipe = self.net, len(self._heads), self.recipe.settled(statistics_hold=True)
         assert isinstance(net, MultiHead), "prepare comes before learn"
         net.heads[str(number)] = zero_head(ctx.backbone.num_features, task.num_classes).to(ctx.device)
@@ -90,15 +88,18 @@ class Avalanche(Strategy):
             agent = self._agent(optimiser(net, number, recipe), recipe, ctx)
             pacer = next(plugin for plugin in agent.plugins if isinstance(plugin, Pacer))
             pacer.begin(ctx, recipe, task.name, size=len(data), held_back=passes * each * len(data), each=each)
-            agent.train(_experience(ctx.inputs(data), data.labels, number), num_workers=0, shuffle=True)
-        self._kept = {"plugins": agent.plugins, "clock": agent.clock}
+            numbers = self._kept["wanted"].numbers(data.labels)
+            # Of these Avalanche asks no more than which classes there are; with several labels an image, all of them.
+            classes = np.arange(len(data)) % task.num_classes if task.kind is Kind.MULTILABEL else numbers
+            agent.train(_experience(ctx.inputs(data), numbers, classes, number), num_workers=0, shuffle=True)
+        self._kept |= {"plugins": agent.plugins, "clock": agent.clock}
         net.eval()
 
     def _agent(self, optimiser: torch.optim.Optimizer, recipe: Recipe, ctx: Context) -> Any:
         """Avalanche's strategy, with what it remembers of the tasks before."""
         import avalanche.training.supervised as methods
 
-        from strategies.avalanche_parts import Pacer
+        from strategies.avalanche_parts import Pacer, Wanted
 
         settings = dict(METHODS[self.method])
         if self.strength is not None:
@@ -107,7 +108,7 @@ class Avalanche(Strategy):
         agent = getattr(methods, self.method)(
             model=self.net,
             optimizer=optimiser,
-            criterion=loss_of,
+            criterion=self._kept.setdefault("wanted", Wanted()),
             train_mb_size=recipe.batch_size,
             train_epochs=1_000_000,
             device=ctx.device,
@@ -117,7 +118,7 @@ class Avalanche(Strategy):
         )
         # The optimiser is new for each task and has the parameters that it should have.
         agent.make_optimizer = lambda **_: None
-        if self._kept:
+        if "plugins" in self._kept:
             agent.plugins, agent.clock = self._kept["plugins"], self._kept["clock"]
         return agent
 
@@ -128,19 +129,18 @@ class Avalanche(Strategy):
         return OneHead(self.net, self._heads[task.name])(images)  # type: ignore[no-any-return]
 
 
-def _experience(inputs: Tensor, labels: Any, number: int) -> Any:
-    """One experience of Avalanche that holds the images of a task, labelled as task ``number``."""
+def _experience(inputs: Tensor, numbers: Any, classes: Any, task: int) -> Any:
+    """One experience of Avalanche that holds the images of task number ``task``, and what is to be learnt of them."""
     from avalanche.benchmarks import benchmark_from_datasets
     from avalanche.benchmarks.utils.classification_dataset import _make_taskaware_classification_dataset
     from torch.utils.data import TensorDataset
 
-    classes = np.asarray(labels, dtype=np.int64)
     dataset = _make_taskaware_classification_dataset(
-        TensorDataset(inputs, torch.from_numpy(classes)), task_labels=[number] * len(classes), targets=classes.tolist()
+        TensorDataset(inputs, torch.from_numpy(numbers)), task_labels=[task] * len(numbers), targets=classes.tolist()
     )
     experience = benchmark_from_datasets(train=[dataset]).train_stream[0]
     # By these Avalanche knows that images come with the number of their task.
-    experience.task_labels, experience.classes_in_this_experience = [number], sorted(set(classes.tolist()))
+    experience.task_labels, experience.classes_in_this_experience = [task], sorted(set(classes.tolist()))
     return experience
 
 

@@ -6,12 +6,13 @@ Imports Avalanche, which takes seconds: imported itself only when an Avalanche s
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from avalanche.models import MultiTaskModule
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
-from harness.batches import Augment, augmented
+from harness.batches import Augment, augmented, loss_of
 from harness.context import Context
 from harness.training import Diverged, Recipe, scheduled
 
@@ -62,6 +63,36 @@ class OneHead(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.body(images))  # type: ignore[no-any-return]
+
+
+class Wanted:
+    """What is to be learnt of each image as one integer, which is all that Avalanche carries; and its loss.
+
+    A class is itself. Rows of labels, of which several may be set, are numbered downwards from -1.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Tensor] = []
+
+    def numbers(self, labels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """int64 (n,) for classes (n,) or rows of labels (n, k), which are remembered."""
+        if labels.ndim == 1:
+            return labels.astype(np.int64)
+        distinct, which = np.unique(labels, axis=0, return_inverse=True)
+        first = -1 - len(self.rows)
+        self.rows += list(torch.from_numpy(distinct).float())
+        return first - which.astype(np.int64)
+
+    def __call__(self, logits: Tensor, numbers: Tensor) -> Tensor:
+        """Mean over images of :func:`harness.batches.loss_of`; one batch may hold images of several tasks."""
+        if bool((numbers >= 0).all()):
+            return loss_of(logits, numbers)
+        each = []
+        for row, number in zip(logits, numbers.tolist(), strict=True):
+            wanted = self.rows[-1 - number].to(row.device) if number < 0 else torch.tensor(number, device=row.device)
+            # Of the logits, the first are those of the image's own task.
+            each.append(loss_of(row[None, : len(wanted)] if number < 0 else row[None], wanted[None]))
+        return torch.stack(each).mean()
 
 
 class Pacer(SupervisedPlugin):  # type: ignore[misc]
