@@ -26,15 +26,15 @@ from harness.environment import environment
 from harness.errors import UserError
 from harness.meter import ComputeMeter
 from harness.seeding import named_seed, numpy_generator, torch_generator
-from harness.spec import PROTOCOL_VERSION
+from harness.spec import PROTOCOL_VERSION, Precision
 from harness.stream import Stream
 from harness.task import Examples, Kind, Phase, Split, Task
-from harness.training import Diverged, Recipe, scheduled, sgd
+from harness.training import Diverged, scheduled
 
 KEEP_SECONDS = 60.0
 """What was learnt is put on disk so often: an interruption costs no more."""
 
-RECIPE = Recipe(lr=0.05, head_lr=0.05, norm="batch", batch_size=64, warmup=0.05)
+WARMUP, WEIGHT_DECAY = 0.05, 0.05
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ class Pretraining:
     Attributes:
         budget: of everything; ``1ep`` is one pass over the images that are used.
         images: at most so many images of a task are used, a seeded, stratified part; None for all.
+        lr: of AdamW, warmed up, then cosine to zero. Each head sees a share of each batch only, so that plain gradient
+            steps would be as much smaller for it as there are tasks.
+        precision: of the products; weights are float32.
     """
 
     stream: Stream
@@ -52,7 +55,9 @@ class Pretraining:
     budget: Budget
     seed: int = 0
     images: int | None = None
-    recipe: Recipe = RECIPE
+    lr: float = 1e-3
+    batch_size: int = 64
+    precision: Precision = "fp32"
 
     def tasks(self) -> list[Task]:
         """The development tasks, of which only train and dev can be loaded."""
@@ -70,7 +75,9 @@ class Pretraining:
             "size": self.size,
             "budget": str(self.budget),
             "seed": self.seed,
-            "recipe": asdict(self.recipe),
+            "lr": self.lr,
+            "batch_size": self.batch_size,
+            "precision": self.precision,
             "protocol_version": PROTOCOL_VERSION,
         }
 
@@ -149,7 +156,7 @@ class Joint(Classifier):
         super().__init__(body, nn.ModuleList(zero_head(width, task.num_classes) for task in tasks))
         self.ignorance = [math.log(2 if task.kind is Kind.MULTILABEL else task.num_classes) for task in tasks]
 
-    def losses(self, images: Tensor, wanted: list[tuple[int, Tensor]], smoothing: float) -> tuple[Tensor, float]:
+    def losses(self, images: Tensor, wanted: list[tuple[int, Tensor]]) -> tuple[Tensor, float]:
         """The mean loss of a batch, and the same as a share of what knowing nothing gives.
 
         Args:
@@ -159,16 +166,15 @@ class Joint(Classifier):
         parts = self.body(images).split([len(target) for _, target in wanted])
         total, known = images.new_zeros(()), 0.0
         for features, (task, target) in zip(parts, wanted, strict=True):
-            loss = loss_of(self.head[task](features), target, smoothing=smoothing) * (len(target) / len(images))
+            loss = loss_of(self.head[task](features).float(), target) * (len(target) / len(images))
             total, known = total + loss, known + float(loss.detach()) / self.ignorance[task]
         return total, known
 
 
 def _train(net: Joint, data: list[Examples], plan: Pretraining, part: Path, device: str, said: Said) -> Progress:
     """Train ``net`` until the budget is spent, on from ``part`` if that exists."""
-    recipe, budget, at = plan.recipe, plan.budget, Progress()
-    optimiser = sgd(net, recipe)
-    base = [group["lr"] for group in optimiser.param_groups]
+    budget, at = plan.budget, Progress()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=plan.lr, weight_decay=WEIGHT_DECAY)
     if part.exists():
         at = _taken_back(part, plan, net, optimiser)
     before = Progress(**asdict(at))
@@ -177,22 +183,23 @@ def _train(net: Joint, data: list[Examples], plan: Pretraining, part: Path, devi
     order.take(at.examples)  # What was seen before an interruption is not seen again.
     images = math.inf if budget.epochs == math.inf else round(budget.epochs * sum(map(len, data)))
     each, kept = 0.0, time.monotonic()
+    autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=plan.precision == "bf16")
     net.train()
     with meter:
         while not meter.exhausted:
-            count = int(min(recipe.batch_size, images - at.examples, meter.affordable(each) if each else math.inf))
+            count = int(min(plan.batch_size, images - at.examples, meter.affordable(each) if each else math.inf))
             if count < 2:
                 break
             # Everything drawn in a step depends on its number alone, so that going on agrees with going through.
             torch.manual_seed(named_seed(plan.seed, "pretrain", at.steps))
             draws = torch_generator(plan.seed, "pretrain augment", at.steps)
             done = max(at.flops / budget.flops, at.seconds / budget.seconds, (at.examples + count / 2) / images)
-            for group, rate in zip(optimiser.param_groups, base, strict=True):
-                group["lr"] = rate * scheduled(min(1.0, done), warmup=recipe.warmup)
+            optimiser.param_groups[0]["lr"] = plan.lr * scheduled(min(1.0, done), warmup=WARMUP)
             inputs, wanted = _batch(data, order.take(count), plan, device)
             spent = meter.spent_flops
             with meter.step(None, count):
-                loss, known = net.losses(augmented(inputs, Augment(), draws), wanted, recipe.smoothing)
+                with autocast:
+                    loss, known = net.losses(augmented(inputs, Augment(), draws), wanted)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()

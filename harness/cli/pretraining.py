@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from harness.spec import Setting
 
 if TYPE_CHECKING:
     from harness.pretraining import Progress
+    from harness.spec import Precision
 
 LINE_SECONDS = 30.0
 """Where there is no terminal, a line so often."""
@@ -28,7 +28,8 @@ LINE_SECONDS = 30.0
 @click.option("--size", default=Setting.size, show_default=True, type=click.IntRange(8, 1024), metavar="PX")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), metavar="K")
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=2), metavar="N")
-@click.option("--lr", default=0.05, show_default=True, type=click.FloatRange(min=0, min_open=True), metavar="X")
+@click.option("--precision", default="fp32", show_default=True, type=click.Choice(["fp32", "bf16"]))
+@click.option("--lr", default=1e-3, show_default=True, type=click.FloatRange(min=0, min_open=True), metavar="X")
 @click.option("--device", default="cpu", show_default=True, metavar="D", help="cpu, cuda or cuda:0.")
 def pretrain(
     stream: str,
@@ -39,6 +40,7 @@ def pretrain(
     size: int,
     seed: int,
     batch_size: int,
+    precision: "Precision",
     lr: float,
     device: str,
 ) -> None:
@@ -48,7 +50,7 @@ def pretrain(
     """
     from harness.budget import Budget
     from harness.memory import keep_freed_memory
-    from harness.pretraining import RECIPE, Pretraining
+    from harness.pretraining import Pretraining
     from harness.pretraining import pretrain as pretrained
     from harness.registry import make, takes
     from harness.suite import opened
@@ -68,7 +70,9 @@ def pretrain(
         budget=Budget.parse(budget),
         seed=seed,
         images=images,
-        recipe=replace(RECIPE, batch_size=batch_size, lr=lr, head_lr=lr),
+        lr=lr,
+        batch_size=batch_size,
+        precision=precision,
     )
     keep_freed_memory()
     with _watching() as said:

@@ -24,7 +24,7 @@ def plan(budget: str = "4ep", **changed: object) -> Pretraining:
 
 
 def test_the_loss_falls_and_the_checkpoint_tells_what_it_cost(tmp_path: Path) -> None:
-    made = pretrain(plan("15ep", recipe=replace(pretraining.RECIPE, batch_size=8)), tmp_path / "a.pt")
+    made = pretrain(plan("15ep", batch_size=8), tmp_path / "a.pt")
     assert made["loss"] < 0.8
     assert (made["tasks"], made["images"], made["examples"]) == (3, 144, 15 * 144)
     # One multiply-add is two operations; heads have four, three and two classes.
@@ -56,7 +56,7 @@ def test_an_interrupted_pretraining_ends_with_the_same_weights(
     budget: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pretraining, "KEEP_SECONDS", 0.0)
-    mine = plan(budget, recipe=replace(pretraining.RECIPE, batch_size=16))
+    mine = plan(budget, batch_size=16)
     whole = pretrain(mine, tmp_path / "whole.pt")
 
     def stop(at: Progress) -> None:
