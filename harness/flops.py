@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, shape_wrapper
 
 from harness.backbone import Classifier
+from harness.depthwise import weight_gradient_op
 
 aten = torch.ops.aten
 
@@ -42,6 +43,10 @@ def _convolution_backward(
     spatial = prod((x if transposed else grad_out)[2:])
     forward = 2 * int(grad_out[0]) * spatial * prod(weight)
     return forward * (int(output_mask[0]) + int(output_mask[1]))
+
+
+def _depthwise_weight_gradient(grad_out: Any, _x: Any, k: int, *_: Any, **__: Any) -> int:
+    return 2 * prod(grad_out) * k * k
 
 
 def _mv(matrix: Any, _vector: Any, *_: Any, **__: Any) -> int:
@@ -88,6 +93,7 @@ def _attention_backward(_grad: Any, query: Any, key: Any, value: Any, *_: Any, *
 
 _OURS: dict[Any, Any] = {
     aten.convolution_backward: _convolution_backward,
+    weight_gradient_op: _depthwise_weight_gradient,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
     aten._scaled_dot_product_flash_attention_backward: _attention_backward,

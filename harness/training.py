@@ -10,6 +10,7 @@ from torch import nn
 from harness.backbone import Classifier
 from harness.batches import Augment, Features, loss_of
 from harness.context import Context
+from harness.depthwise import QuickDepthwise
 from harness.task import Examples
 
 
@@ -90,7 +91,7 @@ def fit(
     trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     finite = torch.ones((), dtype=torch.bool, device=ctx.device)
     augment = Augment() if recipe.augment else None
-    autocast = ctx.autocast(net)
+    autocast, quick = ctx.autocast(net), QuickDepthwise()
     batches = ctx.batches(data, batch_size=recipe.batch_size, name=name, net=net, augment=augment, epochs=epochs)
     for step, (inputs, wanted, progress) in enumerate(batches):
         # Statistics of about the last third of the steps, so that a few steps are enough to leave the old ones behind.
@@ -98,7 +99,7 @@ def fit(
             module.momentum = max(0.1, 3 / (3 + step))
         for group, rate in zip(optimiser.param_groups, base, strict=True):
             group["lr"] = rate * scheduled(progress, warmup=recipe.warmup)
-        with autocast:
+        with autocast, quick:
             logits = net(inputs)
         loss = loss_of(logits.float(), wanted, smoothing=recipe.smoothing)
         for parameter in trained:
