@@ -1,38 +1,49 @@
 """Does a strategy keep the contract? Each promise is tried on real runs of small tasks, and answered in one line."""
 
-import io
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from harness.backbone import Backbone
 from harness.budget import Budget
-from harness.caps import dense_flops
-from harness.context import Context
-from harness.flops import Counter
-from harness.meter import BudgetExhausted, ComputeMeter
-from harness.options import flat
-from harness.records import Record, canonical, read_log
+from harness.caps import scored_tasks
+from harness.evaluation import WrongShape
+from harness.meter import BudgetExhausted
+from harness.records import Record, TaskStatus, canonical
 from harness.registry import make
-from harness.runner import Overspent, Told, run
-from harness.seeding import named_seed
-from harness.spec import RunSpec, Setting
+from harness.runner import Overspent
+from harness.spec import Setting
 from harness.strategy import Strategy
-from harness.stream import Stream
-from harness.task import HiddenSplit, Split
+from harness.task import HiddenSplit, Split, Task
+from harness.trial import Attempt, Trial, Work, overheard
+
+STREAM = "nevis22(tasks=[umist, voc_actions])"
+"""Emulated tasks, the second with several labels an image: what is tried is how a strategy learns, not how well."""
+
+BACKBONE = "timm:test_efficientnet(weights=none)"
+"""A net of 0.4 M parameters with depthwise convolutions and squeeze-excite."""
+
+SIZE = 32
+BUDGET = "0.5ep"
 
 TOLERANCE = 0.02
 """Share by which charged and independently counted FLOPs may differ."""
 
-
-PEEKS = "asks for no split that is hidden while learning"
+RUNS = "runs a stream, with finite logits of the right shape"
+PEEKS = "asks for no split that is hidden from it"
 SPENDS = "keeps to its budget, by one step at most"
+CHARGED = "is charged what it computes"
+PREDICTS = "predicts without changing itself, each image by itself"
+REPEATS = "depends on its seed and on nothing else"
+RESUMES = "goes on from its state as if nothing had happened"
+PROMISES = (RUNS, PEEKS, SPENDS, CHARGED, PREDICTS, REPEATS, RESUMES)
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -44,156 +55,142 @@ class Answer:
     why: str = ""
 
 
-class _Stopped(Exception):
-    """Raised between two tasks, as an interruption would come."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What the promises are tried on."""
-
-    strategy: str
-    stream: Stream
-    backbone: Backbone
-    setting: Setting
-    budget: Budget
-
-    def spec(self) -> RunSpec:
-        made: Strategy = make("strategies", self.strategy)
-        options = tuple(flat(made).items())
-        fingerprint = self.stream.fingerprint()
-        return RunSpec(
-            self.stream.name, fingerprint, self.strategy, options, made.version, self.budget, self.setting, seed=0
-        )
-
-    def records(self, folder: Path, *, stop_after: int | None = None) -> list[Record]:
-        """Carry out the run below ``folder``, or go on with it; stop as if interrupted after that many tasks."""
-
-        def tell(told: Told) -> None:
-            if told.record is not None and told.index + 1 == stop_after:
-                raise _Stopped
-
-        spec = self.spec()
-        with suppress(_Stopped), redirect_stdout(io.StringIO()):
-            run(spec, folder, tell=tell)
-        return read_log(folder / spec.folder / "events.jsonl").records
-
-    def learn_first(self) -> tuple[Strategy, Context, float]:
-        """A strategy after its first task, its context, and the FLOPs that an independent counter saw."""
-        strategy: Strategy = make("strategies", self.strategy)
-        task = self.stream.tasks[0]
-        ctx = Context(self.backbone, self.setting, 0, ComputeMeter())
-        torch.manual_seed(named_seed(0, "conformance"))
-        with _Executed() as seen:
-            with ctx.meter as setup:
-                strategy.prepare(ctx)
-            ctx.dense_flops = dense_flops(self.backbone, task.num_classes, self.setting.size)
-            cap = self.budget.flops_for(dense_flops=ctx.dense_flops, images=task.sizes[Split.TRAIN])
-            ctx.meter = ComputeMeter(flops=cap)
-            with ctx.meter:
-                strategy.learn(task.for_learning(), ctx)
-        # Charged by a formula and not by an operation: the counter could not see it.
-        ctx.meter.flops["fuse"] += setup.flops["fuse"]
-        ctx.meter.flops["prune"] += setup.flops["prune"]
-        return strategy, ctx, float(seen.flops)
-
-
-class _Executed(Counter):
-    """Counts what is really computed: shapes priced on ``meta`` are not."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        before = self.flops
-        out = super().__torch_dispatch__(func, types, args, kwargs)
-        if any(isinstance(item, Tensor) and item.is_meta for item in (out if isinstance(out, tuple) else (out,))):
-            self.flops = before
-        return out
-
-
-def conformance(strategy: str, *, stream: str, backbone: str, size: int, budget: str = "0.5ep") -> Iterator[Answer]:
-    """Answers for every promise, one after another.
+def conformance(
+    strategy: str, *, stream: str = STREAM, backbone: str = BACKBONE, size: int = SIZE, budget: str = BUDGET
+) -> list[Answer]:
+    """An answer for each promise that could be tried: all of them, unless the first run ended early.
 
     Raises:
         UserError: the strategy, stream or backbone cannot be opened.
     """
-    opened: Stream = make("streams", stream)
-    net: Backbone = make("backbones", backbone)
+    net = make("backbones", backbone)
     setting = Setting(backbone=backbone, weights_hash=net.weights_hash, size=size)
-    trial = Trial(strategy, opened, net, setting, Budget.parse(budget))
+    trial = Trial(strategy, make("streams", stream), net, setting, Budget.parse(budget))
     trial.spec()
+    faults = _Faults()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        whole: list[Record] = []
-        yield _answered("runs a stream, with finite logits of the right shape", lambda: _runs(trial, folder, whole))
-        if not whole:
-            return
-        yield Answer(PEEKS, True)
-        yield _answered(SPENDS, lambda: _spends(whole))
-        yield _answered(
-            "depends on its seed and on nothing else", lambda: _same(whole, trial.records(folder / "again"))
-        )
-        yield _answered("goes on from its state as if nothing had happened", lambda: _resumes(trial, folder, whole))
-        yield _answered("predicts without changing itself, each image by itself", lambda: _predicts(trial))
-        yield _answered("is charged what it computes", lambda: _charged(trial))
+        whole = faults.trying(RUNS, lambda: _run(trial, folder / "whole", faults))
+        if whole is None:
+            return faults.answers(list(faults))
+        faults.trying(RUNS, lambda: _watch(trial, faults))
+        faults.trying(RESUMES, lambda: _resume(trial, folder / "resumed", whole, faults))
+        if RESUMES not in faults:
+            # What was stopped, went on and came out the same was done twice, and depends on nothing else either.
+            return faults.answers(PROMISES)
+        faults.trying(REPEATS, lambda: _repeat(trial, folder / "again", whole, faults))
+    # Where no two runs agree, nothing is known of the state.
+    return faults.answers(PROMISES[:-1] if REPEATS in faults else PROMISES)
 
 
-def _answered(promise: str, check: Callable[[], None]) -> Answer:
-    try:
-        check()
-    except HiddenSplit as error:
-        return Answer(PEEKS, False, str(error))
-    except (Overspent, BudgetExhausted) as error:
-        return Answer(SPENDS, False, str(error))
-    except Exception as error:
-        return Answer(promise, False, f"{type(error).__name__}: {' '.join(str(error).split())}")
-    return Answer(promise, True)
+class _Faults(dict[str, str]):
+    """Broken promises, and what was found first of each."""
+
+    def trying(self, promise: str, check: Callable[[], Found]) -> Found | None:
+        """What ``check`` gives, or None if it raised: the promise that the exception is about is broken."""
+        try:
+            return check()
+        except HiddenSplit as error:
+            self.setdefault(PEEKS, str(error))
+        except (Overspent, BudgetExhausted) as error:
+            self.setdefault(SPENDS, str(error))
+        except WrongShape as error:
+            self.setdefault(RUNS, str(error))
+        except (Exception, SystemExit) as error:
+            self.setdefault(promise, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return None
+
+    def answers(self, promises: Sequence[str]) -> list[Answer]:
+        return [Answer(promise, promise not in self, self.get(promise, "")) for promise in promises]
 
 
-def _runs(trial: Trial, folder: Path, whole: list[Record]) -> None:
-    found = trial.records(folder / "whole")
-    unsaid = [r["task"] for r in found if r.get("metric") == "cross_entropy" and r["value"] is None]
-    assert not unsaid, f"logits that are not finite on task {unsaid[0]!r}"
-    whole += found
+def _run(trial: Trial, folder: Path, faults: _Faults) -> list[Record]:
+    """The records of a whole run."""
+    found = trial.records(folder)
+    for record in found:
+        if record.get("metric") == "cross_entropy" and record["value"] is None:
+            faults.setdefault(RUNS, f"logits that are not finite on task {record['task']!r}")
+    if all(r["status"] == TaskStatus.INFEASIBLE for r in found if r["event"] == "learn"):
+        faults.setdefault(RUNS, f"learnt no task: it takes {trial.budget} for too little; give it --budget")
+    return found
 
 
-def _spends(whole: list[Record]) -> None:
-    for record in whole:
-        if record["event"] == "learn" and record["budget_flops"] is not None and record["steps"]:
-            spent = record["flops"] - record["setup_flops"]
-            step = spent / record["steps"]
-            over = spent - record["budget_flops"]
-            assert over <= step * 1.01, f"task {record['task']!r} spent {over:.3g} FLOPs over its budget"
+def _resume(trial: Trial, folder: Path, whole: list[Record], faults: _Faults) -> None:
+    trial.records(folder, stop_after=1)
+    _agree(whole, trial.records(folder), RESUMES, faults)
 
 
-def _same(one: list[Record], other: list[Record]) -> None:
+def _repeat(trial: Trial, folder: Path, whole: list[Record], faults: _Faults) -> None:
+    _agree(whole, trial.records(folder), REPEATS, faults)
+
+
+def _agree(one: list[Record], other: list[Record], promise: str, faults: _Faults) -> None:
     for a, b in zip(canonical(one), canonical(other), strict=True):
         differing = [key for key in a if a[key] != b.get(key)]
-        assert not differing, f"task {a['task']!r}: {differing[0]} was {a[differing[0]]}, then {b[differing[0]]}"
+        if differing:
+            key = differing[0]
+            faults.setdefault(promise, f"task {a['task']!r}: {key} was {a[key]}, then {b.get(key)}")
 
 
-def _resumes(trial: Trial, folder: Path, whole: list[Record]) -> None:
-    trial.records(folder / "resumed", stop_after=1)
-    _same(whole, trial.records(folder / "resumed"))
+def _watch(trial: Trial, faults: _Faults) -> None:
+    """Learn every task once more under a second counter, and predict some images of each in several ways."""
+    attempt = Attempt(trial)
+    _compare(attempt.setup, "before the stream", faults)
+    for task in scored_tasks(trial.stream, trial.spec()):
+        asked: list[Split] = []
+        view, place = overheard(task, asked), f"task {task.name!r}"
+        work = attempt.learn(view)
+        _compare(work, place, faults)
+        step = work.charged / work.steps if work.steps else 0.0
+        if work.charged > work.cap + 1.01 * step:
+            faults.setdefault(SPENDS, f"{place} spent {work.charged - work.cap:.3g} FLOPs over its budget")
+        if work.learnt:
+            faults.trying(PREDICTS, partial(_predict, attempt, view, faults))
+        if asked:
+            faults.setdefault(PEEKS, f"{place}: asked for {asked[0]}, and went on when it was refused")
 
 
-def _predicts(trial: Trial) -> None:
-    strategy, ctx, _ = trial.learn_first()
-    task = trial.stream.tasks[0]
-    images = ctx.inputs(task.load(Split.DEV), slice(0, 8))
-    before = _weights(strategy)
+def _compare(work: Work, place: str, faults: _Faults) -> None:
+    if work.charged < (1 - TOLERANCE) * work.done:
+        faults.setdefault(CHARGED, f"{place}: {work.charged:.4g} FLOPs were charged, {work.done:.4g} were done")
+
+
+def _predict(attempt: Attempt, task: Task, faults: _Faults) -> None:
+    strategy = attempt.strategy
+    images = attempt.ctx.inputs(task.load(Split.DEV), slice(0, 8))
+    before = _held(strategy)
     with torch.inference_mode():
         whole, again = strategy.predict(task, images), strategy.predict(task, images)
-        alone = torch.cat([strategy.predict(task, images[i : i + 1]) for i in range(len(images))])
-    assert torch.equal(whole, again), "the same images gave other logits the second time"
-    assert all(torch.equal(a, b) for a, b in zip(before, _weights(strategy), strict=True)), "predict changed weights"
-    assert torch.allclose(whole, alone, rtol=1e-3, atol=1e-3), "an image's logits depend on the others of its batch"
+        singly = [strategy.predict(task, images[i : i + 1]) for i in range(len(images))]
+    for logits, n in [(whole, len(images)), *((one, 1) for one in singly)]:
+        if tuple(logits.shape) != (n, task.num_classes):
+            raise WrongShape(f"logits of shape {tuple(logits.shape)}, expected ({n}, {task.num_classes})")
+        if not logits.isfinite().all():
+            faults.setdefault(RUNS, f"logits that are not finite on task {task.name!r}")
+            return
+    if not torch.equal(whole, again):
+        faults.setdefault(PREDICTS, "the same images gave other logits the second time")
+    if not all(map(_equal, before, _held(strategy))):
+        faults.setdefault(PREDICTS, "predict changed weights, or what state() gives")
+    if not torch.allclose(whole, torch.cat(singly), rtol=1e-3, atol=1e-3):
+        faults.setdefault(PREDICTS, "an image's logits depend on the others of its batch")
 
 
-def _charged(trial: Trial) -> None:
-    _, ctx, seen = trial.learn_first()
-    charged = sum(ctx.meter.flops.values())
-    assert charged >= (1 - TOLERANCE) * seen, f"{charged:.4g} FLOPs were charged, {seen:.4g} were done"
+def _held(strategy: Strategy) -> list[Any]:
+    """Copies of all that a strategy holds: its modules' tensors, and its state."""
+    nets = [held.state_dict() for held in vars(strategy).values() if isinstance(held, nn.Module)]
+    return list(_leaves([nets, strategy.state()]))
 
 
-def _weights(strategy: Strategy) -> list[Tensor]:
-    nets = [held for held in vars(strategy).values() if isinstance(held, nn.Module)]
-    return [tensor.detach().clone() for net in nets for tensor in net.state_dict().values()]
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return torch.equal(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else bool(one == other)

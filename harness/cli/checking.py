@@ -2,22 +2,21 @@
 
 import click
 
-from harness.spec import Setting
-
 
 @click.command()
 @click.argument("spec")
-@click.option("--stream", default="nevis-mini(tasks=[texture_patches, lfw_faces])", show_default=True, metavar="S")
-@click.option("--backbone", default=Setting.backbone, show_default=True, metavar="B")
-@click.option("--size", default=32, show_default=True, type=click.IntRange(8, 1024), metavar="PX")
-def check(spec: str, stream: str, backbone: str, size: int) -> int:
+@click.option("--stream", metavar="S", help="Instead of two small emulated tasks.")
+@click.option("--backbone", metavar="B", help="Instead of a net so small that a check takes seconds.")
+@click.option("--size", type=click.IntRange(8, 1024), metavar="PX", help="Image side in pixels; 32 by default.")
+@click.option("--budget", metavar="B", help="What a task may spend; 0.5ep by default.")
+def check(spec: str, **instead: str | int | None) -> int:
     """Try every promise of a strategy on real runs of small tasks. Exit code 1 where one is broken."""
     from harness.conformance import conformance
 
-    broken = 0
-    for answer in conformance(spec, stream=stream, backbone=backbone, size=size):
-        broken += not answer.kept
+    answers = conformance(spec, **{name: value for name, value in instead.items() if value is not None})  # type: ignore[arg-type]
+    for answer in answers:
         why = f": {answer.why}" if answer.why else ""
         click.echo(f"{'kept  ' if answer.kept else 'BROKEN'}  {answer.promise}{why}")
+    broken = sum(not answer.kept for answer in answers)
     click.echo(f"{spec}: {f'{broken} broken' if broken else 'keeps the contract'}", err=True)
     return 1 if broken else 0

@@ -1,34 +1,66 @@
 """A strategy that breaks a promise is told which one; those that keep them all pass."""
 
 import pytest
+from builtin import BUILT_IN
 from command import Harness
 
-
-def check(harness: Harness, spec: str, *, code: int) -> dict[str, bool]:
-    said = harness("check", spec, "--stream", "tiny:bars", "--backbone", "tiny:net", "--size", 16, code=code).stdout
-    return {line[8:].partition(":")[0]: line.startswith("kept") for line in said.splitlines()}
-
-
-@pytest.mark.parametrize("spec", ["tiny:Finetune", "tiny:OwnLoop", "finetune(init=previous)", "linear_probe", "ncm"])
-def test_a_strategy_that_keeps_the_contract_passes(harness: Harness, spec: str) -> None:
-    answers = check(harness, spec, code=0)
-    assert len(answers) == 7
-    assert all(answers.values())
-
-
-@pytest.mark.parametrize(
-    ("spec", "broken"),
-    [
-        ("tiny:Broken(how=shape)", "runs a stream, with finite logits of the right shape"),
-        ("tiny:Broken(how=nan)", "runs a stream, with finite logits of the right shape"),
-        ("tiny:Broken(how=raises)", "runs a stream, with finite logits of the right shape"),
-        ("tiny:Broken(how=peeks)", "asks for no split that is hidden while learning"),
-        ("tiny:Careless(how=overspends)", "keeps to its budget, by one step at most"),
-        ("tiny:Careless(how=remembers)", "depends on its seed and on nothing else"),
-        ("tiny:Forgets", "goes on from its state as if nothing had happened"),
-        ("tiny:Careless(how=trains)", "predicts without changing itself, each image by itself"),
-        ("tiny:Careless(how=uncounted)", "is charged what it computes"),
-    ],
+from harness.conformance import (
+    CHARGED,
+    PEEKS,
+    PREDICTS,
+    PROMISES,
+    REPEATS,
+    RESUMES,
+    RUNS,
+    SPENDS,
+    Answer,
+    conformance,
 )
-def test_the_promise_that_is_broken_is_named(harness: Harness, spec: str, broken: str) -> None:
-    assert check(harness, spec, code=1)[broken] is False
+
+WAYS = {
+    SPENDS: ["Overspends(how=goes_on)", "Overspends(how=lifts_its_budget)", "Overspends(how=loops_on_its_own)"],
+    CHARGED: ["Hides(how=looks_away)", "Hides(how=takes_back)", "Hides(how=claims_less)"],
+    REPEATS: ["Remembers(how=counts)", "Remembers(how=draws_unseeded)", "Remembers(how=goes_on_from_another_run)"],
+    PEEKS: ["Peeks(how=asks)", "Peeks(how=tries)", "Peeks(how=looks_up)"],
+    RUNS: [
+        *("Unfinite(how=nan)", "Unfinite(how=one_class)", "Unfinite(how=one_image)"),
+        *("Misshapen(how=one_more)", "Misshapen(how=squeezed)", "Misshapen(how=averaged)"),
+        *("Fails(how=raises)", "Fails(how=leaves)", "Fails(how=gives_up)"),
+    ],
+    RESUMES: ["Forgets(how=says_nothing)", "Forgets(how=takes_nothing_back)", "Forgets(how=cannot_take_back)"],
+    PREDICTS: ["Adapts(how=trains)", "Adapts(how=drifts)", "Adapts(how=mixes)"],
+}
+
+
+def answers(spec: str) -> dict[str, Answer]:
+    return {one.promise: one for one in conformance(spec, stream="tiny:bars", backbone="tiny:net", size=16)}
+
+
+@pytest.mark.parametrize("spec", ["tiny:Finetune", "tiny:OwnLoop", "tiny:Restarts"])
+def test_a_strategy_that_keeps_the_contract_passes(spec: str) -> None:
+    found = answers(spec)
+    assert list(found) == list(PROMISES)
+    assert all(one.kept for one in found.values())
+
+
+@pytest.mark.parametrize(("promise", "spec"), [(promise, spec) for promise in WAYS for spec in WAYS[promise]])
+def test_the_promise_that_is_broken_is_named_and_no_other(promise: str, spec: str) -> None:
+    broken = {one.promise: one.why for one in answers(f"careless:{spec}").values() if not one.kept}
+    assert list(broken) == [promise]
+    assert broken[promise]
+
+
+@pytest.mark.parametrize("spec", BUILT_IN)
+def test_every_strategy_that_is_built_in_keeps_the_contract(spec: str) -> None:
+    broken = {one.promise: one.why for one in conformance(spec, stream="tiny:bars", size=32) if not one.kept}
+    assert broken == {}
+
+
+def test_check_says_a_line_for_each_promise_and_leaves_with_1_where_one_is_broken(harness: Harness) -> None:
+    options = ["--stream", "tiny:bars", "--backbone", "tiny:net", "--size", 16]
+    said = harness("check", "tiny:OwnLoop", *options)
+    assert said.stdout.splitlines() == [f"kept    {promise}" for promise in PROMISES]
+    assert said.stderr == "tiny:OwnLoop: keeps the contract\n"
+    said = harness("check", "careless:Peeks", *options, code=1)
+    assert said.stdout.startswith(f"BROKEN  {PEEKS}: task 'bars0'")
+    assert said.stderr == "careless:Peeks: 1 broken\n"

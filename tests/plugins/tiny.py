@@ -164,44 +164,6 @@ class OwnLoop(Strategy):
         return logits
 
 
-_learnt = 0
-
-
-@dataclass
-class Careless(OwnLoop):
-    """Learns, but breaks one promise, by name."""
-
-    how: str = "remembers"
-
-    def learn(self, task: Task, ctx: Context) -> None:
-        global _learnt
-        _learnt += 1
-        super().learn(task, ctx)
-        if self.how == "remembers":
-            with torch.no_grad():
-                self.net.head.bias.add_(_learnt)
-        if self.how == "uncounted":
-            with ctx.meter.unmetered():
-                self.net(ctx.inputs(task.load(Split.TRAIN)))
-        if self.how == "overspends":
-            images = ctx.inputs(task.load(Split.TRAIN))
-            for _ in range(20):
-                self.net(images)
-
-    def predict(self, task: Task, images: Tensor) -> Tensor:
-        net = self.net.train() if self.how == "trains" else self.net.eval()
-        logits: Tensor = net(images)
-        return logits
-
-
-@dataclass
-class Forgets(Finetune):
-    """Goes on from where the last task ended, but does not say so in its state."""
-
-    def state(self) -> dict[str, dict[str, Tensor]]:
-        return {}
-
-
 @dataclass
 class Broken(Strategy):
     """Does one thing wrong, by name."""
