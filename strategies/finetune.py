@@ -84,7 +84,7 @@ class Finetune(Strategy):
             recalibrate(net.body, data, ctx, images=self.start.recalibrate_bn, name=task.name)
         if self.head.head_init != "zero":
             start_head(net, data, task, ctx, self.head)
-        fit(net, data, ctx, name=task.name, recipe=self._recipe())
+        fit(net, data, ctx, name=task.name, recipe=self.settled())
         self.net = net
         if self.start.init == "previous":
             self._begin_with(net.body)
@@ -102,7 +102,8 @@ class Finetune(Strategy):
         features = ctx.features(body, Examples(data.images[some], data.labels[some]), name=task.name)
         return Classifier(body, ridge_head(features, task, ctx)).eval()
 
-    def _recipe(self) -> Recipe:
+    def settled(self) -> Recipe:
+        """The recipe with nothing left open."""
         return self.recipe.settled(statistics_hold=self.statistics_hold and self.start.init != "scratch")
 
     def predict(self, task: Task, images: Tensor) -> Tensor:

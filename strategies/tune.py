@@ -1,0 +1,159 @@
+"""What if the learning rate is searched for, and the search paid for? Any strategy that trains, with trials on dev.
+
+NEVIS'22 (arXiv 2211.11747) charges every trial to the learner; so does this.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness.batches import loss_of, stratified, targets
+from harness.context import Context
+from harness.errors import UserError
+from harness.evaluation import mean_average_precision
+from harness.meter import ComputeMeter
+from harness.options import flat
+from harness.registry import make
+from harness.seeding import numpy_generator
+from harness.store import EACH
+from harness.strategy import Infeasible, Strategy
+from harness.task import Examples, Kind, Split, Task
+from harness.training import Diverged, Recipe
+from strategies.finetune import Finetune
+
+ASKED = 0.25
+"""Share of a trial that looking at dev images may take."""
+LEAST_ASKED = 20
+
+
+@dataclass
+class Tune(Strategy):
+    """Search the learning rate of another ``strategy`` on dev, every trial charged, then train with the best.
+
+    Trials get equal parts of ``search_share`` of the budget, each its own full schedule; the winner trains anew with
+    all that is left. Where a trial could not see one example a class, or twenty dev images, its own rates are taken.
+
+    Attributes:
+        strategy: written form of a strategy that has learning rates, in quotes where it has options.
+        rates: multiples of its own learning rates, of body and head alike.
+    """
+
+    strategy: str = "finetune"
+    rates: list[float] = field(default_factory=lambda: [0.1, 0.3, 1.0, 3.0])
+    search_share: float = 0.5
+
+    nets: nn.ModuleList = field(default_factory=nn.ModuleList, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._tuned: Any = make("strategies", self.strategy)
+        if not isinstance(getattr(self._tuned, "recipe", None), Recipe):
+            raise UserError(f"tune(strategy={self.strategy!r}): it has no learning rate to search")
+        if self._tuned.shares_weights:
+            raise UserError(
+                f"tune(strategy={self.strategy!r}): one net learns all tasks, so that no trial can be undone"
+            )
+        if len(self.rates) < 2 or min(self.rates) <= 0:
+            raise UserError(f"tune: rates are {self.rates}; expected two or more multiples, above zero")
+        if not 0 < self.search_share < 1:
+            raise UserError(f"tune: search_share is {self.search_share}; expected a share between 0 and 1")
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        """Differs with the version and with every option of what is tuned, which its written form may leave out."""
+        text = repr((1, self._tuned.version, sorted(flat(self._tuned).items())))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+    def prepare(self, ctx: Context) -> None:
+        self._tuned.prepare(ctx)
+
+    def adapted(self, body: nn.Module, size: int) -> nn.Module:
+        adapted: nn.Module = self._tuned.adapted(body, size)
+        return adapted
+
+    def learn(self, task: Task, ctx: Context) -> None:
+        own: Recipe = self._tuned.recipe
+        self._tuned.recipe = self._found(task, ctx)
+        self._tuned.learn(task, ctx)
+        self._tuned.recipe = own
+        self.nets = nn.ModuleList(held for held in vars(self._tuned).values() if isinstance(held, nn.Module))
+
+    def _found(self, task: Task, ctx: Context) -> Recipe:
+        """The recipe that did best on dev; the strategy's own where the budget does not pay for trials."""
+        own: Recipe = self._tuned.recipe
+        base = self._tuned.settled() if isinstance(self._tuned, Finetune) else own.settled(statistics_hold=True)
+        part = self.search_share / len(self.rates)
+        flops, seconds = part * ctx.meter.remaining_flops, part * ctx.meter.remaining_seconds
+        dev = task.load(Split.DEV)
+        # One image forward costs less than half of what it costs to train on.
+        asked = min(len(dev), ASKED * flops / (ctx.dense_flops / 2))
+        if asked < min(len(dev), LEAST_ASKED):
+            return own
+        dev = dev[np.sort(stratified(dev.labels, int(asked), numpy_generator(ctx.seed, task.name, "tune")))]
+        before = _copied(self._tuned.state())
+        scores = []
+        with ctx.meter.phase("search"):
+            for rate in self.rates:
+                self._tuned.recipe = _times(base, rate)
+                meter = ComputeMeter(flops=(1 - ASKED) * flops, seconds=(1 - ASKED) * seconds, device=ctx.device)
+                try:
+                    scores.append(self._tried(task, dev, ctx, meter))
+                except Infeasible:
+                    return own
+                finally:
+                    self._tuned.load_state(_copied(before))
+                    ctx.meter.charge(meter.spent_flops)
+                    ctx.meter.steps += meter.steps
+                    ctx.meter.examples += meter.examples
+        best = max(range(len(scores)), key=scores.__getitem__)
+        return _times(base, self.rates[best])
+
+    def _tried(self, task: Task, dev: Examples, ctx: Context, meter: ComputeMeter) -> tuple[float, float]:
+        """Score on ``dev``, larger is better, and minus the loss, which decides between equals."""
+        trial = replace(ctx, meter=meter)
+        # Its own meter sees all of a trial, and what it saw is charged as one sum.
+        with ctx.meter.unmetered(), meter:
+            try:
+                self._tuned.learn(task, trial)
+            except Diverged:
+                return -1.0, 0.0
+            with torch.inference_mode(), trial.autocast():
+                parts = [slice(start, start + 128) for start in range(0, len(dev), 128)]
+                logits = torch.cat([self._tuned.predict(task, trial.inputs(dev, part)) for part in parts]).float().cpu()
+            if not bool(logits.isfinite().all()):
+                return -1.0, 0.0
+            loss = float(loss_of(logits, targets(dev.labels, "cpu")))
+            if task.kind is Kind.MULTILABEL:
+                return mean_average_precision(logits.numpy(), dev.labels), -loss
+            return float((logits.argmax(dim=1).numpy() == dev.labels).mean()), -loss
+
+    def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
+        found: Callable[[Tensor], Tensor] | None = self._tuned.untrained(task, ctx)
+        return found
+
+    def predict(self, task: Task, images: Tensor) -> Tensor:
+        logits: Tensor = self._tuned.predict(task, images)
+        return logits
+
+    def state(self) -> Mapping[str, Any]:
+        state: Mapping[str, Any] = self._tuned.state()
+        return state
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._tuned.load_state(state)
+
+
+def _times(recipe: Recipe, rate: float) -> Recipe:
+    assert recipe.lr is not None and recipe.head_lr is not None, "a settled recipe has rates"
+    return replace(recipe, lr=rate * recipe.lr, head_lr=rate * recipe.head_lr)
+
+
+def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state that learning cannot reach; the entries of earlier tasks never change."""
+    tasks = {EACH: list(state[EACH])} if EACH in state else {}
+    return copy.deepcopy({name: value for name, value in state.items() if name != EACH}) | tasks

@@ -1,0 +1,73 @@
+"""A search is paid for, finds the rate that learns, and leaves no trace in what is learnt."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from harness.conformance import conformance
+from harness.errors import UserError
+from harness.registry import make
+from harness.training import RATES, Recipe
+
+Start = Callable[..., Any]
+TINY = {"backbone": "tiny:net", "size": 16}
+
+
+def test_a_search_is_charged_and_stays_in_its_share(run: Start) -> None:
+    learnt = run("tune(strategy='finetune(scope=head)', rates=[0.01, 3.0], search_share=0.4)", epochs=2, **TINY).learn()
+    meter = learnt.meter
+    assert 0.3 * meter.flops_budget < meter.flops["search"] <= 0.4 * meter.flops_budget
+    assert 0.98 * meter.flops_budget < meter.spent_flops <= meter.flops_budget * (1 + 1e-9)
+
+
+def test_of_two_rates_the_one_that_learns_is_found(run: Start) -> None:
+    for spec in ("tune(rates=[0.001, 100.0])", "tune(rates=[100.0, 1000000.0])"):
+        one = run(spec, epochs=8, **TINY)
+        one.ctx.meter = one.meter
+        with one.meter:
+            found = one.strategy._found(one.task.for_learning(), one.ctx)
+        assert (found.lr, found.head_lr) == tuple(pytest.approx(100 * rate) for rate in RATES["frozen"])
+
+
+def test_what_is_learnt_after_the_search_is_what_the_winner_learns_alone(run: Start) -> None:
+    tuned = run("tune(rates=[1.0, 0.0001])", epochs=1.5, **TINY).learn()
+    alone = run("finetune", epochs=1.5, **TINY)
+    alone.meter.flops_budget = tuned.meter.flops_budget - tuned.meter.flops["search"]
+    alone.learn()
+    weights = (one.net.state_dict() for one in (alone.strategy, tuned.strategy._tuned))
+    for expected, found in zip(*(each.values() for each in weights), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_without_the_means_to_search_its_own_rates_are_taken(run: Start) -> None:
+    learnt = run("tune", epochs=0.1, **TINY).learn()
+    assert learnt.meter.flops["search"] == 0
+    assert learnt.strategy._tuned.recipe == Recipe()
+
+
+@pytest.mark.parametrize("spec", ["finetune(init=previous)", "finetune(init=nearest)", "linear_probe(epochs=2)"])
+def test_trials_leave_no_trace_from_task_to_task(spec: str) -> None:
+    for answer in conformance(f"tune(strategy={spec!r}, rates=[0.5, 1.0])", stream="tiny:bars", budget="4ep", **TINY):
+        assert answer.kept, answer
+
+
+def test_the_key_knows_the_options_of_what_is_tuned() -> None:
+    assert make("strategies", "tune(strategy='finetune(scope=all)')").version == make("strategies", "tune").version
+    assert make("strategies", "tune(strategy='finetune(scope=norm)')").version != make("strategies", "tune").version
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("tune(strategy=ncm)", "no learning rate"),
+        ("tune(strategy=avalanche)", "no trial can be undone"),
+        ("tune(rates=[1.0])", "two or more"),
+        ("tune(search_share=1.0)", "between 0 and 1"),
+        ("tune(strategy=finetun)", "did you mean 'finetune'"),
+    ],
+)
+def test_what_cannot_be_tuned_is_said(spec: str, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        make("strategies", spec)
