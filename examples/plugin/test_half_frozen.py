@@ -1,0 +1,13 @@
+"""The strategy keeps the contract of nevis-harness, and its options are read from its written form."""
+
+from harness.conformance import conformance
+from harness.registry import make
+
+
+def test_it_keeps_every_promise() -> None:
+    assert [answer for answer in conformance("half_frozen") if not answer.kept] == []
+
+
+def test_its_options_are_read_from_its_written_form() -> None:
+    made = make("strategies", "half_frozen(share=0.3, lr=0.01)")
+    assert (made.share, made.recipe.lr) == (0.3, 0.01)
