@@ -17,7 +17,6 @@ from harness.batches import loss_of, stratified, targets
 from harness.context import Context
 from harness.errors import UserError
 from harness.evaluation import mean_average_precision
-from harness.meter import ComputeMeter
 from harness.options import flat
 from harness.registry import make
 from harness.seeding import numpy_generator
@@ -26,6 +25,7 @@ from harness.strategy import Infeasible, Strategy
 from harness.task import Examples, Kind, Split, Task
 from harness.training import Diverged, Recipe
 from strategies.finetune import Finetune
+from strategies.stretch import stretch
 
 ASKED = 0.25
 """Share of a trial that looking at dev images may take."""
@@ -100,37 +100,33 @@ class Tune(Strategy):
         with ctx.meter.phase("search"):
             for rate in self.rates:
                 self._tuned.recipe = _times(base, rate)
-                meter = ComputeMeter(flops=(1 - ASKED) * flops, seconds=(1 - ASKED) * seconds, device=ctx.device)
                 try:
-                    scores.append(self._tried(task, dev, ctx, meter))
+                    with stretch(
+                        ctx, flops=(1 - ASKED) * flops, seconds=(1 - ASKED) * seconds, phase="search"
+                    ) as trial:
+                        scores.append(self._tried(task, dev, trial))
                 except Infeasible:
                     return own
                 finally:
                     self._tuned.load_state(_copied(before))
-                    ctx.meter.charge(meter.spent_flops)
-                    ctx.meter.steps += meter.steps
-                    ctx.meter.examples += meter.examples
         best = max(range(len(scores)), key=scores.__getitem__)
         return _times(base, self.rates[best])
 
-    def _tried(self, task: Task, dev: Examples, ctx: Context, meter: ComputeMeter) -> tuple[float, float]:
+    def _tried(self, task: Task, dev: Examples, trial: Context) -> tuple[float, float]:
         """Score on ``dev``, larger is better, and minus the loss, which decides between equals."""
-        trial = replace(ctx, meter=meter)
-        # Its own meter sees all of a trial, and what it saw is charged as one sum.
-        with ctx.meter.unmetered(), meter:
-            try:
-                self._tuned.learn(task, trial)
-            except Diverged:
-                return -1.0, 0.0
-            with torch.inference_mode(), trial.autocast():
-                parts = [slice(start, start + 128) for start in range(0, len(dev), 128)]
-                logits = torch.cat([self._tuned.predict(task, trial.inputs(dev, part)) for part in parts]).float().cpu()
-            if not bool(logits.isfinite().all()):
-                return -1.0, 0.0
-            loss = float(loss_of(logits, targets(dev.labels, "cpu")))
-            if task.kind is Kind.MULTILABEL:
-                return mean_average_precision(logits.numpy(), dev.labels), -loss
-            return float((logits.argmax(dim=1).numpy() == dev.labels).mean()), -loss
+        try:
+            self._tuned.learn(task, trial)
+        except Diverged:
+            return -1.0, 0.0
+        with torch.inference_mode(), trial.autocast():
+            parts = [slice(start, start + 128) for start in range(0, len(dev), 128)]
+            logits = torch.cat([self._tuned.predict(task, trial.inputs(dev, part)) for part in parts]).float().cpu()
+        if not bool(logits.isfinite().all()):
+            return -1.0, 0.0
+        loss = float(loss_of(logits, targets(dev.labels, "cpu")))
+        if task.kind is Kind.MULTILABEL:
+            return mean_average_precision(logits.numpy(), dev.labels), -loss
+        return float((logits.argmax(dim=1).numpy() == dev.labels).mean()), -loss
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         found: Callable[[Tensor], Tensor] | None = self._tuned.untrained(task, ctx)
