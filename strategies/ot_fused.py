@@ -9,6 +9,7 @@ from torch import nn
 from harness.context import Context
 from harness.meter import CostPhase
 from strategies.finetune import Finetune
+from strategies.structure.attention import with_prunable_attention
 from strategies.structure.pruning import Layout, Pruning, kept_units, prunable
 from strategies.transport.fusion import Fusion, Transport, fuse
 
@@ -32,6 +33,7 @@ class OTFused(Finetune):
 
     def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
         """A fused, physically smaller copy of ``body``, a pure function of its weights."""
+        body = with_prunable_attention(body)
         groups = prunable(body, size, self.layout)
         kept = kept_units(body, size, groups, self.pruning, seed=seed)
         fused = copy.deepcopy(body)

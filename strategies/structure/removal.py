@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from strategies.structure.attention import heads_of, is_attention, set_heads
 from strategies.structure.groups import Group, Member
 from strategies.structure.units import layer, weight_of
 
@@ -31,6 +32,10 @@ def remove(net: nn.Module, groups: list[Group], kept: Kept) -> None:
     for (name, dim), mask in stays.items():
         if not bool(mask.all()):
             _select(net, name, dim, mask.nonzero().flatten(), roles[name, dim])
+    for module in net.modules():
+        # The vision transformers of torchvision look up the width that their first convolution gives.
+        if hasattr(module, "hidden_dim") and isinstance(first := getattr(module, "conv_proj", None), nn.Conv2d):
+            module.hidden_dim = first.out_channels  # type: ignore[assignment]
 
 
 def length(net: nn.Module, member: Member) -> int:
@@ -38,6 +43,8 @@ def length(net: nn.Module, member: Member) -> int:
     module = layer(net, member.module)
     if isinstance(module, nn.modules.conv._ConvNd) and member.role == "consumer":
         return module.in_channels  # A grouped convolution holds only the inputs of one of its groups.
+    if is_attention(module):
+        return heads_of(module)
     return weight_of(net, member.module).shape[member.dim]
 
 
@@ -74,6 +81,8 @@ def _select(net: nn.Module, name: str, dim: int, index: Tensor, member: Member) 
             if module.num_parameters > 1:
                 _slice(module, "weight", 0, index)
                 module.num_parameters = n
+        case _ if is_attention(module):
+            set_heads(module, n)
         case _:
             raise NotImplementedError(f"cannot remove units from {name} ({type(module).__name__})")
 

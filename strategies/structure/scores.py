@@ -1,5 +1,6 @@
 """Which units matter? Scores from weights alone: no data and no gradient, so a pure function of the checkpoint."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from strategies.structure.groups import Group, Member
 from strategies.structure.removal import Kept
 from strategies.structure.units import layer, rows, weight_of
 
-Score = Literal["l1", "l2", "random", "largest", "bn", "gm"]
+Score = Literal["l1", "l2", "random", "largest", "bn", "gm", "conv_in"]
 
 
 def filters(net: nn.Module, group: Group) -> list[Tensor]:
@@ -32,10 +33,11 @@ def unit_scores(net: nn.Module, group: Group, score: Score, *, seed: int = 0) ->
     - ``largest``: minus l1, so that the largest go first: a control.
     - ``random``: drawn from ``seed`` and the group's name: a control.
     - ``bn``: absolute scale of the batch norms of the group, summed (arXiv 1708.06519).
+    - ``conv_in``: l1 of the slices that read a unit, in the layers that consume it: how much is made of it.
     - ``gm``: summed distance of a unit's filters to all others' (geometric median, arXiv 1811.00250).
 
     Raises:
-        UserError: ``bn`` for a group without a batch norm.
+        UserError: ``bn`` for a group without a batch norm, ``conv_in`` for one that no layer reads.
     """
     match score:
         case "l1":
@@ -53,6 +55,11 @@ def unit_scores(net: nn.Module, group: Group, score: Score, *, seed: int = 0) ->
             if not norms:
                 raise UserError(f"score=bn: width {group.name!r} has no batch norm; choose l1, l2, gm or random")
             return torch.stack(norms).sum(dim=0)
+        case "conv_in":
+            readers = [_double_rows(net, member).abs().sum(dim=1) for member in group.of("consumer")]
+            if not readers:
+                raise UserError(f"score=conv_in: no layer of the net reads width {group.name!r}; choose l1, l2 or gm")
+            return torch.stack(readers).sum(dim=0)
         case "gm":
             return torch.stack([torch.cdist(part, part).sum(dim=1) for part in filters(net, group)]).sum(dim=0)
 
@@ -82,12 +89,18 @@ def choose(scores: Tensor, count: int, *, blocks: int = 1) -> Tensor:
 
 
 def choose_all(
-    net: nn.Module, groups: list[Group], keep: float, *, score: Score = "l1", seed: int = 0, round_to: int = 1
+    net: nn.Module,
+    groups: list[Group],
+    ratios: Mapping[str, float],
+    *,
+    score: Score = "l1",
+    seed: int = 0,
+    round_to: int = 1,
 ) -> Kept:
-    """The kept units of every group at keep-ratio ``keep``; groups that would lose nothing are left out."""
+    """The kept units of every group at its keep-ratio; groups that would lose nothing are left out."""
     kept = {}
     for group in groups:
-        count = count_kept(group, keep, round_to=round_to)
+        count = count_kept(group, ratios[group.name], round_to=round_to)
         if count < group.width:
             kept[group.name] = choose(unit_scores(net, group, score, seed=seed), count, blocks=group.blocks)
     return kept

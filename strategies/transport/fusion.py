@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from strategies.structure.attention import is_attention
 from strategies.structure.groups import Group, Member
 from strategies.structure.removal import Kept, remove
 from strategies.structure.scores import unit_scores
@@ -40,7 +41,7 @@ class Transport:
         discount: a unit's share counts only as far as its filters point the way of the kept unit's (cosine, at least
             0): nowhere, in every width, or where filters are ``depthwise``. Without it a removed unit is carried on
             whole by one that may be unlike it. That keeps at least its mean, which plain convolutions forgive; the
-            mean of unlike depthwise filters is neither of them.
+            mean of unlike depthwise filters is neither of them. Heads of attention are discounted like these.
         solver: ``entropic`` is there as an ablation.
     """
 
@@ -164,7 +165,7 @@ def _discounted(
     depthwise = [member for member in group.of("unitwise") if member.module in weights]
     if transport.targets == "clusters" or transport.discount == "none":
         return plan
-    if transport.discount == "depthwise" and not depthwise:
+    if transport.discount == "depthwise" and not depthwise and not is_attention(layer(net, group.name)):
         return plan
     # What several producers make is added, so their filters count as one; depthwise filters come after them.
     made = [rows(weights[m.module], m) for m in group.of("producer") if not m.gate and m.module in weights]

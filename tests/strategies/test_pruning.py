@@ -120,7 +120,7 @@ def test_removing_units_that_nobody_reads_changes_nothing(
     torch.testing.assert_close(smaller(images), net(images)[:, features])
 
 
-@pytest.mark.parametrize("score", ["l1", "l2", "gm", "bn", "largest"])
+@pytest.mark.parametrize("score", ["l1", "l2", "gm", "bn", "conv_in", "largest"])
 def test_the_kept_set_is_a_function_of_the_checkpoint_alone(score: Score) -> None:
     net = make("backbones", "efficientnet_lite0").build()
     sets = []
@@ -150,6 +150,54 @@ def test_l1_keeps_the_filters_with_the_largest_sum_of_absolute_weights() -> None
     kept = kept_units(net, 64, prunable(net, 64, "filter"), Pruning(keep=0.25))["layer2.0.conv1"]
     sums = net.get_submodule("layer2.0.conv1").weight.detach().abs().sum(dim=(1, 2, 3))
     assert kept.tolist() == sorted(sums.argsort(descending=True)[:32].tolist())
+
+
+def test_conv_in_keeps_the_filters_that_the_next_layer_reads_most() -> None:
+    net = body("torchvision:resnet18")
+    groups = prunable(net, 64, "filter")
+    kept = kept_units(net, 64, groups, Pruning(keep=0.25, score="conv_in"))["layer2.0.conv1"]
+    sums = net.get_submodule("layer2.0.conv2").weight.detach().abs().sum(dim=(0, 2, 3))
+    assert kept.tolist() == sorted(sums.argsort(descending=True)[:32].tolist())
+    head = body("efficientnet_lite0")
+    with pytest.raises(UserError, match="no layer of the net reads width 'conv_head'"):
+        kept_units(head, 64, prunable(head, 64, "channel"), Pruning(score="conv_in"))
+
+
+def test_one_threshold_takes_most_where_scores_are_low_and_empties_no_width(
+    small_net: Callable[..., nn.Module],
+) -> None:
+    net = small_net(inner=40)
+    with torch.no_grad():
+        net.get_submodule("blocks.0.conv1").weight[4:] *= 1e-3  # Relative to its mean, 4 of 40 tower above.
+        net.get_submodule("blocks.1.conv2").weight[:] = 1.0
+        net.get_submodule("blocks.1.conv2").weight[30:] = 0.01
+    groups = prunable(net, 16, "filter")
+    kept = kept_units(net, 16, groups, Pruning(keep=0.5, allocation="global"))
+    left = {group.name: len(kept.get(group.name, range(group.width))) for group in groups}
+    assert left["blocks.0.conv1"] == 4
+    assert left["blocks.1.conv2"] == 30
+    assert sum(left.values()) == pytest.approx(0.5 * sum(group.width for group in groups), abs=2)
+    least = kept_units(net, 16, groups, Pruning(keep=0.01, allocation="global"))
+    assert all(len(least[group.name]) >= 1 for group in groups)
+
+
+def test_a_global_threshold_does_not_see_the_scale_of_a_layer(small_net: Callable[..., nn.Module]) -> None:
+    net, scaled = small_net(), small_net()
+    scaled.get_submodule("blocks.1.conv1").weight.data *= 100
+    pruning = Pruning(keep=0.6, allocation="global")
+    sets = [kept_units(one, 16, prunable(one, 16, "channel"), pruning) for one in (net, scaled)]
+    # Only the widths that the layer consumes could tell, and no score reads those.
+    assert sets[0].keys() == sets[1].keys()
+    assert all(torch.equal(sets[0][name], sets[1][name]) for name in sets[0])
+
+
+@pytest.mark.parametrize("layout", ["filter", "channel"])
+def test_a_flops_target_is_met_with_a_global_threshold(layout: Layout) -> None:
+    net = make("backbones", "efficientnet_lite0").build()
+    smaller = pruned(net, 64, layout, Pruning(flops=0.5, allocation="global"))
+    assert flops_forward(smaller, 1, 3, 64, 64) / flops_forward(net, 1, 3, 64, 64) == pytest.approx(0.5, rel=0.01)
+    even = pruned(net, 64, layout, Pruning(flops=0.5))
+    assert [p.shape for p in smaller.parameters()] != [p.shape for p in even.parameters()]
 
 
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "efficientnet_lite0", "timm:vit_tiny_patch16_224"])
