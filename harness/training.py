@@ -23,6 +23,7 @@ class Recipe:
 
     Attributes:
         lr, head_lr: by default what fits ``norm``, see :data:`RATES`.
+        rate: both are multiplied by it.
         norm: ``frozen``: batch norm keeps its running statistics; ``batch``: it normalizes by each batch and
             re-estimates them; ``auto``: frozen where the statistics were measured on the weights as they are, batch
             where weights were removed or drawn anew. In a few steps this decides more than the learning rate.
@@ -33,6 +34,7 @@ class Recipe:
 
     lr: float | None = None
     head_lr: float | None = None
+    rate: float = 1.0
     norm: Literal["auto", "frozen", "batch"] = "auto"
     batch_size: int = 16
     momentum: float = 0.9
@@ -48,8 +50,9 @@ class Recipe:
         return replace(
             self,
             norm=norm,
-            lr=lr if self.lr is None else self.lr,
-            head_lr=head_lr if self.head_lr is None else self.head_lr,
+            lr=self.rate * (lr if self.lr is None else self.lr),
+            head_lr=self.rate * (head_lr if self.head_lr is None else self.head_lr),
+            rate=1.0,
         )
 
 

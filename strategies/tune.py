@@ -24,7 +24,6 @@ from harness.store import EACH
 from harness.strategy import Infeasible, Strategy
 from harness.task import Examples, Kind, Split, Task
 from harness.training import Diverged, Recipe
-from strategies.finetune import Finetune
 from strategies.stretch import stretch
 
 ASKED = 0.25
@@ -86,7 +85,6 @@ class Tune(Strategy):
     def _found(self, task: Task, ctx: Context) -> Recipe:
         """The recipe that did best on dev; the strategy's own where the budget does not pay for trials."""
         own: Recipe = self._tuned.recipe
-        base = self._tuned.settled() if isinstance(self._tuned, Finetune) else own.settled(statistics_hold=True)
         part = self.search_share / len(self.rates)
         flops, seconds = part * ctx.meter.remaining_flops, part * ctx.meter.remaining_seconds
         dev = task.load(Split.DEV)
@@ -99,7 +97,7 @@ class Tune(Strategy):
         scores = []
         with ctx.meter.phase("search"):
             for rate in self.rates:
-                self._tuned.recipe = _times(base, rate)
+                self._tuned.recipe = replace(own, rate=own.rate * rate)
                 try:
                     with stretch(
                         ctx, flops=(1 - ASKED) * flops, seconds=(1 - ASKED) * seconds, phase="search"
@@ -110,7 +108,7 @@ class Tune(Strategy):
                 finally:
                     self._tuned.load_state(_copied(before))
         best = max(range(len(scores)), key=scores.__getitem__)
-        return _times(base, self.rates[best])
+        return replace(own, rate=own.rate * self.rates[best])
 
     def _tried(self, task: Task, dev: Examples, trial: Context) -> tuple[float, float]:
         """Score on ``dev``, larger is better, and minus the loss, which decides between equals."""
@@ -142,11 +140,6 @@ class Tune(Strategy):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self._tuned.load_state(state)
-
-
-def _times(recipe: Recipe, rate: float) -> Recipe:
-    assert recipe.lr is not None and recipe.head_lr is not None, "a settled recipe has rates"
-    return replace(recipe, lr=rate * recipe.lr, head_lr=rate * recipe.head_lr)
 
 
 def _copied(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def test_of_two_rates_the_one_that_learns_is_found(run: Start) -> None:
         one.ctx.meter = one.meter
         with one.meter:
             found = one.strategy._found(one.task.for_learning(), one.ctx)
-        assert (found.lr, found.head_lr) == tuple(pytest.approx(100 * rate) for rate in RATES["frozen"])
+        settled = found.settled(statistics_hold=True)
+        assert (settled.lr, settled.head_lr) == tuple(pytest.approx(100 * rate) for rate in RATES["frozen"])
 
 
 def test_what_is_learnt_after_the_search_is_what_the_winner_learns_alone(run: Start) -> None:
