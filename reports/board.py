@@ -14,6 +14,7 @@ from reports.frame import BOARD, REFERENCE, Frames, budget_order
 
 Floats = NDArray[np.float64]
 
+
 @dataclass(frozen=True)
 class Board:
     """Results that answer one question: the same stream content, backbone, size, precision, scoring and protocol.
@@ -100,6 +101,11 @@ class Board:
             table[row, seed] = part[column].to_numpy(float)
         return table
 
+    def only(self, provenance: str) -> "Board":
+        """This board with the tasks of one provenance, real or emulated."""
+        tasks = self.tasks[self.tasks["provenance"] == provenance].reset_index(drop=True)
+        return replace(self, rows=self.rows[self.rows["index"].isin(tasks["index"])], tasks=tasks)
+
     def complete(self, label: str, budget: str) -> bool:
         """Whether every task has an error from at least one seed."""
         return bool((~np.isnan(self.values(label, budget))).any(axis=1).all())
@@ -122,7 +128,8 @@ class Board:
 
         From each task's errors its mean over the complete strategies at the same budget is taken before resampling
         (Cousineau 2005), the spread is widened by sqrt(m/(m-1)) for m strategies (Morey 2008), and the strategy's own
-        mean put back. Where two such intervals lie apart, the strategies differ on these tasks.
+        mean put back; what then passes 0 or 1 is cut, for no error does. Where two such intervals lie apart, the
+        strategies differ on these tasks.
         """
         found: dict[tuple[str, str], Interval] = {}
         for budget in self.budgets:
@@ -138,7 +145,8 @@ class Board:
             for cell, table in tables.items():
                 spread = (self.means(*cell) - mean_of(table) - eased) * widen
                 value = mean_of(table)
-                found[cell] = percentile(value, value + spread, table)
+                # An error lies in [0, 1]; moved and widened, a resample need not.
+                found[cell] = percentile(value, np.clip(value + spread, 0, 1), table)
         return found
 
 
@@ -148,7 +156,7 @@ def plain(name: str) -> str:
 
 
 def boards(frames: Frames) -> list[Board]:
-    """The boards of all runs that are used, the one with the most rows first."""
+    """The boards of all runs that are used: the stream with the most rows first, and its backbones side by side."""
     found = []
     runs = frames.runs[frames.runs["used"]]
     for number, group in runs.groupby("board", sort=True):
@@ -162,8 +170,17 @@ def boards(frames: Frames) -> list[Board]:
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
         board = Board(int(str(number)), _title(setting), setting, rows, tasks, tuple(labels), budgets, options)
         found.append(replace(board, labels=tuple(sorted(labels, key=partial(_rank, board)))))
-    found.sort(key=lambda board: -len(board.rows))
+    size = {str(board.setting["stream"]): 0 for board in found}
+    for board in found:
+        size[str(board.setting["stream"])] += len(board.rows)
+    # The backbones of a stream stand together, and in one order in every stream.
+    found.sort(key=lambda board: [-size[stream := str(board.setting["stream"])], stream, _backbone_order(found, board)])
     return _told_apart(found)
+
+
+def _backbone_order(found: list[Board], board: Board) -> tuple[int, str]:
+    name = str(board.setting["backbone"])
+    return -sum(len(other.rows) for other in found if other.setting["backbone"] == name), name
 
 
 def _rank(board: Board, label: str) -> tuple[int, float, str]:
@@ -175,10 +192,9 @@ def _rank(board: Board, label: str) -> tuple[int, float, str]:
 
 
 def _title(setting: dict[str, object]) -> str:
-    pixels = f"{setting['size']} px"
-    return ", ".join(
-        str(x) for x in (setting["stream"], setting["backbone"], pixels, setting["precision"], setting["scoring"])
-    )
+    parts = [str(setting["stream"]), str(setting["backbone"]), f"{setting['size']} px"]
+    parts += [str(setting["precision"])] if setting["precision"] != "fp32" else []
+    return ", ".join(parts + (["test split"] if setting["scoring"] == "test" else []))
 
 
 def _told_apart(found: list[Board]) -> list[Board]:

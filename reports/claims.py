@@ -1,7 +1,9 @@
 """Which published statements hold here? A verdict for each, with its interval, n, and the runs that it rests on."""
 
 import math
+import shlex
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reports.board import Board
 from reports.evidence import Finding
+from reports.needed import needed
 from reports.tables import Column, Table
 
 
@@ -42,61 +45,105 @@ def judged(claim: Claim, board: Board) -> Finding:
 
 
 def claims_table(board: Board) -> Table:
-    """A row for each claim."""
+    """A row for each claim; where there are real and emulated tasks, a row for each of the two as well."""
     rows = []
+    parts = [board, *(part for part in map(board.only, _kinds(board)) if len(part.tasks) > 1)]
     for claim in claims():
-        finding = judged(claim, board)
-        estimate = finding.estimate
-        cells = sorted(set(finding.cells))
-        runs = _runs(board, cells)
-        rows.append(
-            {
-                "id": claim.id,
-                "statement": claim.statement,
-                "verdict": finding.verdict,
-                "said": finding.said,
-                "estimate": estimate.value if estimate else math.nan,
-                "low": estimate.low if estimate else math.nan,
-                "high": estimate.high if estimate else math.nan,
-                "n": estimate.n if estimate else math.nan,
-                "tasks": _provenance(board, finding) if estimate else "",
-                "runs": len(runs),
-                "rests_on": "; ".join(dict.fromkeys(label for label, _ in cells)),
-                "budgets": "; ".join(b for b in board.budgets if b in {budget for _, budget in cells}),
-                "refuted_if": claim.refuted_if,
-                "source": claim.source,
-                "address": claim.address,
-                "folders": "; ".join(runs),
-            }
-        )
+        for part in parts:
+            finding = judged(claim, part)
+            estimate = finding.estimate
+            cells = sorted(set(finding.cells))
+            runs = _runs(part, cells)
+            labels = list(dict.fromkeys(label for label, _ in cells))
+            budgets = [b for b in board.budgets if b in {budget for _, budget in cells}]
+            rows.append(
+                {
+                    "id": claim.id,
+                    "on": provenance(part),
+                    "statement": claim.statement,
+                    "verdict": finding.verdict,
+                    "said": finding.said,
+                    "estimate": estimate.value if estimate else math.nan,
+                    "low": estimate.low if estimate else math.nan,
+                    "high": estimate.high if estimate else math.nan,
+                    "n": estimate.n if estimate else math.nan,
+                    "needed": needed(finding),
+                    "tasks": _tasks(part, finding) if estimate else "",
+                    "runs": len(runs),
+                    "rests_on": "; ".join(labels),
+                    "budgets": "; ".join(budgets),
+                    "command": command(board, labels, budgets),
+                    "refuted_if": claim.refuted_if,
+                    "source": claim.source,
+                    "address": claim.address,
+                    "provenance": "" if part is board else str(part.tasks["provenance"].iloc[0]),
+                    "board": board.number,
+                    "folders": "; ".join(runs),
+                }
+            )
     return Table(
         "claims",
         "Claims",
-        "Statements that could be wrong, fixed with their thresholds before anything was run. Gains are paired over "
-        "tasks and seeds, with 95% bootstrap intervals. An interval that holds 0 refutes a gain if it is narrower than "
-        "a point to either side, and is inconclusive if it is wider.",
+        "Statements that could be wrong, fixed with their thresholds before anything was run, and held against these "
+        "runs. Gains are differences of error on the same tasks and seeds, with 95% bootstrap intervals; n counts "
+        "results, one a task and seed. An interval that holds 0 refutes a gain if it is narrower than a point to "
+        "either side, and is inconclusive if it is wider. The command makes the runs again.",
         pd.DataFrame(rows),
         (
             Column("id", "Claim"),
             Column("statement", "Statement"),
+            Column("on", "On tasks"),
             Column("verdict", "Verdict"),
             Column("said", "Found"),
             Column("n", "n", "count"),
-            Column("tasks", "Tasks"),
+            Column("needed", "To decide it"),
+            Column("tasks", "Judged on"),
             Column("runs", "Runs", "count", link="runs"),
             Column("rests_on", "Rests on"),
             Column("budgets", "Budgets"),
+            Column("command", "Command"),
             Column("refuted_if", "Refuted if"),
             Column("source", "Source"),
             Column("address", "Address"),
         ),
-        filters={"verdict": "verdict"},
+        row_head=2,
+        filters={"verdict": "verdict", "held": "provenance"},
+        filtered="provenance",
     )
 
 
-def _provenance(board: Board, finding: Finding) -> str:
+def command(board: Board, labels: Sequence[str], budgets: Sequence[str]) -> str:
+    """What makes the runs of these strategies at these budgets; empty if there are none."""
+    if not labels:
+        return ""
+    setting = board.setting
+    words = ["harness", "run", "default", "--stream", str(setting["stream"]), "--backbone", str(setting["backbone"])]
+    words += ["--size", str(setting["size"])]
+    for label in labels:
+        words += ["--strategy", label.rpartition(" v")[0] or label]
+    for budget in budgets:
+        words += ["--budget", budget]
+    words += ["--seeds", str(max(board.seeds) + 1)]
+    return shlex.join(words + (["--final"] if setting["scoring"] == "test" else []))
+
+
+def _kinds(board: Board) -> list[str]:
+    kinds = [str(kind) for kind in board.tasks["provenance"].unique()]
+    return kinds if len(kinds) > 1 else []
+
+
+def provenance(board: Board) -> str:
+    """``7 real, 1 emulated``: what the tasks of a board rest on."""
+    return _counted(board.tasks["provenance"])
+
+
+def _tasks(board: Board, finding: Finding) -> str:
     tasks = board.tasks if finding.tasks is None else board.tasks.iloc[list(finding.tasks)]
-    return ", ".join(f"{count} {kind}" for kind, count in tasks["provenance"].value_counts().items())
+    return _counted(tasks["provenance"])
+
+
+def _counted(kinds: "pd.Series[str]") -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.value_counts().items())
 
 
 def _runs(board: Board, cells: list[tuple[str, str]]) -> list[str]:

@@ -90,4 +90,5 @@ def curves_table(board: Board, table: pd.DataFrame) -> Table:
         ),
         row_head=2,
         filters={"strategy": "strategy", "budget": "budget"},
+        filtered="anew",
     )

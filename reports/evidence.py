@@ -27,6 +27,8 @@ class Finding:
         estimate: in the unit that ``said`` names, mostly points of accuracy over 100. said: the finding in words.
         cells: the (strategy, budget) it rests on.
         tasks: places of the tasks it rests on; None for all.
+        gains: what the estimate is the mean of, (tasks, seeds), where it is a mean of differences.
+        threshold: what the interval is held against. narrow: whether a narrow interval around it decides as well.
     """
 
     verdict: Verdict
@@ -34,6 +36,9 @@ class Finding:
     estimate: Interval | None = None
     cells: Sequence[tuple[str, str]] = field(default=())
     tasks: Sequence[int] | None = None
+    gains: Floats | None = None
+    threshold: float = 0.0
+    narrow: bool = True
 
 
 def not_tested(why: str) -> Finding:
@@ -63,7 +68,16 @@ def pick(board: Board, family: str, *, but: Any = (), **options: Any) -> list[st
         told = {key: value for key, value in written.options.items() if key not in free}
         if written.name == family and told == options:
             found.append(label)
-    return sorted(found, key=lambda label: -keep_of(board, label))
+    return sorted(found, key=lambda label: -kept(board, label))
+
+
+def kept(board: Board, label: str) -> float:
+    """What is kept as it was asked for, keep-ratio or share of FLOPs; 1 for what is not made smaller."""
+    options = board.options.get(label, {})
+    share = options.get("flops")
+    if share is None:
+        return 1.0 if label == board.reference else keep_of(board, label)
+    return float(share)
 
 
 def keep_of(board: Board, label: str) -> float:

@@ -3,7 +3,7 @@
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,37 @@ def main_picture(table: pd.DataFrame, look: Mapping[str, Look], *, width: float 
         figure.legend(
             handles, names, loc="lower left", bbox_to_anchor=(0.02, 0), ncols=1 if narrow else 3, handlelength=3.2,
             columnspacing=1.2, labelspacing=0.35,
+        )  # fmt: skip
+    return figure
+
+
+def overview_picture(
+    panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str, Look], *, width: float = WIDE
+) -> "Figure":
+    """Error against charged FLOPs, a panel for each title and its table of :func:`reports.curves.curves`."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    labels = list(dict.fromkeys(label for _, table in panels for label in table["strategy"]))
+    columns = 1 if width < 5 or len(panels) == 1 else 2
+    with mpl.rc_context(RC):
+        rows = -(-len(panels) // columns)
+        legend = 0.19 * -(-(len(labels) + 1) // (1 if width < 5 else 3)) + 0.1
+        height = (2.5 if len(panels) > 1 else 3.4) * rows + legend
+        figure = Figure(figsize=(width, height), layout="constrained")
+        figure.get_layout_engine().set(rect=(0, legend / height, 1, 1 - legend / height))  # type: ignore[union-attr, call-arg]
+        axes: Any = figure.subplots(rows, columns, squeeze=False).ravel()
+        entries: dict[str, Any] = {}
+        for ax, (title, table) in zip(axes, panels, strict=False):
+            _curves(ax, table, look, cost="flops", front="on_front")
+            ax.set(title=shortened(title, 48) if len(panels) > 1 else "", xlabel="charged FLOPs a task")
+            ax.set_ylabel("mean error over tasks")
+            entries |= {name: handle for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+        for ax in axes[len(panels) :]:
+            ax.set_axis_off()
+        figure.legend(
+            list(entries.values()), list(entries), loc="lower left", bbox_to_anchor=(0.02, 0),
+            ncols=1 if width < 5 else 3, handlelength=3.2, columnspacing=1.2, labelspacing=0.35,
         )  # fmt: skip
     return figure
 
@@ -202,10 +233,15 @@ def save(figure: "Figure", folder: Path, name: str) -> str:
         # Laid out once: every further file would solve the same layout again.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+        # The layout is solved to a hair, and by another hair the next time.
+        for ax in figure.axes:
+            ax.set_position([round(end, 5) for end in ax.get_position().bounds])  # type: ignore[arg-type]
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, facecolor="white")
         if not name.endswith("_column"):
             figure.savefig(folder / f"{name}.png", facecolor="white")
-        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+        # What papers print in one column is the main picture.
+        if not name.endswith("_column") or name.endswith("curves_column"):
+            figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
     return (folder / f"{name}.svg").read_text(encoding="utf-8")
 
 
@@ -225,7 +261,15 @@ def inline(svg: str, name: str, description: str) -> str:
     svg = svg.replace("fill: #ffffff", "fill: none")
     # Several figures share a page: each has ids of its own. Inside tags only, for a name may look like one.
     marks = re.compile(r'(?<= id=")(?=[^"])|(?<=href="#)|(?<=url\(#)')
-    return re.sub(r"<[^>]+>", lambda tag: marks.sub(f"{name}-", tag.group()), svg)
+    return re.sub(r"<[^>]+>", lambda tag: marks.sub(f"{name}-", _PLACES.sub(_rounded, tag.group())), svg)
+
+
+_PLACES = re.compile(r' (?:d|x|y|points|transform)="[^"]*"')
+"""Where an SVG says where something is; a hundredth of a point is finer than anybody sees."""
+
+
+def _rounded(attribute: "re.Match[str]") -> str:
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute.group())
 
 
 def _attribute(text: str) -> str:

@@ -9,7 +9,7 @@ from reports.evidence import (
     Finding,
     gain_verdict,
     how_much,
-    keep_of,
+    kept,
     not_tested,
     over_budgets,
     paired,
@@ -20,13 +20,13 @@ from reports.evidence import (
 
 
 def _fused_pairs(board: Board) -> list[tuple[str, str, float]]:
-    """(fused, plain, keep) of the same layout and the same share kept."""
+    """(fused, plain, what is kept) of the same layout and the same share kept."""
     found = []
     for layout, family in (("filter", "filter_pruned"), ("channel", "channel_pruned")):
         plain = {how_much(board, label): label for label in pick(board, family)}
         for label in pick(board, "ot_fused", but=("layout",)):
             if str(board.options[label].get("layout", "filter")) == layout and (key := how_much(board, label)) in plain:
-                found.append((label, plain[key], keep_of(board, label)))
+                found.append((label, plain[key], kept(board, label)))
     return [pair for pair in found if shared(board, *pair[:2])]
 
 
@@ -46,7 +46,8 @@ def fused_without_training(board: Board) -> Finding:
     better = np.mean([board.values(a, budget, "error_before") for a, _, budget in gains], axis=0)
     gain = paired(board, worse, better)
     cells = [(x, budget) for a, b, budget in gains for x in (a, b)]
-    return Finding(gain_verdict(gain), f"fusion gains {points(gain)}", gain, cells)
+    said = f"fusion gains {points(gain)} before any training, with a head fitted in closed form"
+    return Finding(gain_verdict(gain), said, gain, cells, gains=worse - better)
 
 
 def fused_after_finetuning(board: Board) -> Finding:
@@ -58,7 +59,8 @@ def fused_after_finetuning(board: Board) -> Finding:
     better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b, _ in pairs], axis=0)
     gain = paired(board, worse, better)
     cells = [(x, budget) for a, b, _ in pairs for budget in shared(board, a, b) for x in (a, b)]
-    return Finding(gain_verdict(gain), f"fusion gains {points(gain)} over all budgets", gain, cells)
+    said = f"fusion gains {points(gain)} over all budgets"
+    return Finding(gain_verdict(gain), said, gain, cells, gains=worse - better)
 
 
 def fusion_gain_grows(board: Board) -> Finding:
@@ -71,7 +73,8 @@ def fusion_gain_grows(board: Board) -> Finding:
     if not budgets:
         return not_tested("the two keep-ratios share no budget with every task")
     tables = [over_budgets(board, x, budgets) for x in (b, a, d, c)]
-    growth = paired(board, tables[0] - tables[1], tables[2] - tables[3])
-    said = f"fusion gains {points(growth)} more at keep {small:g} than at {large:g}"
+    at_small, at_large = tables[0] - tables[1], tables[2] - tables[3]
+    growth = paired(board, at_small, at_large)
+    said = f"fusion gains {points(growth)} more where {small:g} is kept than where {large:g} is"
     cells = [(x, budget) for budget in budgets for x in (a, b, c, d)]
-    return Finding(gain_verdict(growth), said, growth, cells)
+    return Finding(gain_verdict(growth), said, growth, cells, gains=at_small - at_large)

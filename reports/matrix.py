@@ -49,6 +49,7 @@ def matrix_table(board: Board, budget: str) -> Table:
         pd.DataFrame(columns),
         tuple(shown),
         filters={"strategy": "strategy"},
+        filtered="hide",
         folded=budget != board.budgets[-1],
     )
 

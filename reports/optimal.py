@@ -67,7 +67,7 @@ def optimal_table(board: Board) -> Table:
         (
             Column("budget", "Budget"),
             Column("strategy", "Strategy"),
-            Column("chance", "Chance it is best", "number"),
+            Column("chance", "Chance it is best", "chance"),
             Column("keep", "Keep-ratio", "number"),
             Column("error", "Error [95%]", "error", low="low", high="high"),
             Column("next", "Next"),
@@ -102,7 +102,7 @@ def chances_table(board: Board) -> Table:
             Column("strategy", "Strategy"),
             Column("budget", "Budget"),
             Column("flops", "FLOPs a task", "flops"),
-            Column("chance", "Chance it is best", "number"),
+            Column("chance", "Chance it is best", "chance"),
         ),
         row_head=2,
         filters={"strategy": "strategy", "budget": "budget"},

@@ -74,8 +74,9 @@ function intervals(group) {
       for (let s = 0; s < errors.length; s++) total += errors[Math.floor(random() * errors.length)];
       return total / errors.length - easy[i];
     }))).sort((a, b) => a - b);
-    p.low = p.error + (means[Math.floor(draws * 0.025)] - center) * widen;
-    p.high = p.error + (means[Math.ceil(draws * 0.975) - 1] - center) * widen;
+    // No error passes 0 or 1.
+    p.low = Math.max(0, p.error + (means[Math.floor(draws * 0.025)] - center) * widen);
+    p.high = Math.min(1, p.error + (means[Math.ceil(draws * 0.975) - 1] - center) * widen);
   }
 }
 
@@ -234,6 +235,56 @@ function filterTables() {
     });
   }
   document.body.classList.toggle("some-tasks", Boolean(filter.domain || filter.provenance));
+  document.body.classList.toggle("filtered", Boolean(filter.domain || filter.provenance || filter.budget || filter.off.size));
+  for (const table of document.querySelectorAll("table")) {
+    // Claims have rows for all tasks and, where there are both kinds, for each of them.
+    const held = [...table.tBodies[0].rows].filter((row) => row.dataset.held !== undefined);
+    const apart = held.some((row) => row.dataset.held === filter.provenance);
+    for (const row of held) row.hidden = row.dataset.held !== (apart ? filter.provenance : "");
+  }
+  for (const board of data.boards) anew(board);
+}
+
+// The table of the main picture, over the tasks that the filters leave; as it came where they leave all.
+function anew(board) {
+  const table = document.getElementById(board.anchor).parentElement.querySelector("table[data-anew]");
+  if (!table) return;
+  const keys = [...table.tHead.rows[0].cells].map((head) => head.dataset.key);
+  const { found, tasks } = points(board), whole = tasks.length === board.tasks.length, best = front(found, "flops");
+  for (const row of table.tBodies[0].rows) {
+    row.came ??= [...row.cells].map((cell) => [cell.textContent, cell.dataset.sort]);
+    const point = found.find((p) => p.label.name === row.dataset.strategy && p.budget === row.dataset.budget);
+    if (!whole && !point) row.hidden = true;
+    const [low, high] = whole || !point ? [null, null] : spread(point);
+    const now = whole || !point ? {} : {
+      flops: [flops(point.flops), point.flops], seconds: [seconds(point.seconds), point.seconds],
+      error: [number(point.error) + (low === null ? "" : ` [${number(low)}, ${number(high)}]`), point.error],
+      share: [`${point.kept.length} of ${point.tasks}`], n: [String(point.n), point.n], front: [best.includes(point) ? "yes" : "\u2013"],
+      seeds: [String(Math.max(...point.kept.map((k) => k.errors.length)))],
+    };
+    keys.forEach((key, i) => {
+      if (key === "strategy" || key === "budget") return;
+      const [text, sort] = whole || !point ? row.came[i] : now[key] ?? ["\u2013"];
+      row.cells[i].textContent = text;
+      if (sort === undefined) delete row.cells[i].dataset.sort; else row.cells[i].dataset.sort = sort;
+    });
+  }
+}
+
+// As Draws does it: tasks, then the seeds of each, drawn with replacement.
+function spread(point, draws = 400) {
+  if (point.n < 2) return [null, null];
+  const random = generator(20221122), tasks = point.kept.length, means = [];
+  for (let d = 0; d < draws; d++) {
+    let total = 0;
+    for (let i = 0; i < tasks; i++) {
+      const errors = point.kept[Math.floor(random() * tasks)].errors;
+      for (let s = 0; s < errors.length; s++) total += errors[Math.floor(random() * errors.length)] / errors.length;
+    }
+    means.push(total / tasks);
+  }
+  means.sort((a, b) => a - b);
+  return [means[Math.floor(draws * 0.025)], means[Math.ceil(draws * 0.975) - 1]];
 }
 
 function sortable(table) {
@@ -295,7 +346,7 @@ for (const table of document.querySelectorAll("table")) sortable(table);
 for (const link of document.querySelectorAll("a[data-labels]")) link.addEventListener("click", () => {
   const labels = new Set(link.dataset.labels.split("; ")), budgets = new Set(link.dataset.budgets.split("; "));
   for (const row of document.querySelectorAll("table[data-table=runs] tbody tr"))
-    row.classList.toggle("hit", labels.has(row.dataset.strategy) && budgets.has(row.dataset.budget));
+    row.classList.toggle("hit", row.dataset.of === link.dataset.of && labels.has(row.dataset.strategy) && budgets.has(row.dataset.budget));
 });
 controls();
 refresh();

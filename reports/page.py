@@ -64,7 +64,7 @@ def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "") -> dict[
         "caption": table.caption,
         "folded": table.folded,
         "anchor": anchor or table.name,
-        "by_task": "domain" in table.filters or any(c.heat for c in table.columns),
+        "filtered": table.filtered,
         "by_column": any(c.heat for c in table.columns),
         "more": f"The first {ROWS} of {len(table.frame)} rows; all are in {table.name}.csv."
         if len(table.frame) > ROWS
@@ -72,6 +72,7 @@ def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "") -> dict[
         "columns": [
             {
                 "title": c.title,
+                "key": c.key,
                 "number": c.style != "text",
                 "help": c.help,
                 "lines": _lines(c),
@@ -116,7 +117,8 @@ def _cell(column: Column, row: Mapping[str, Any], head: bool, looks: Mapping[str
     if column.title == "Strategy" and value in looks:
         inner = mark(looks[str(value)]) + inner
     if column.link and number and value:
-        link = {"href": f"#{column.link}", "data-labels": row["rests_on"], "data-budgets": row["budgets"]}
+        link = {"href": f"#{column.link}", "data-labels": row["rests_on"], "data-budgets": row["budgets"],
+                "data-of": str(row["board"])}  # fmt: skip
         inner = _tag("a", link, inner)
     return _tag("th" if head else "td", attributes, inner)
 
@@ -130,7 +132,7 @@ def _classes(column: Column, row: Mapping[str, Any], text: str) -> str:
     names = ["num"] if column.style != "text" else ["long"] if len(text) > 60 else []
     if column.heat and not missing(row[column.heat]):
         names.append("hot")
-    if column.key == "verdict":
+    if column.key.startswith("verdict"):
         names.append(f"is-{text.replace(' ', '-')}")
     return " ".join(names)
 

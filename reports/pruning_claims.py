@@ -10,11 +10,12 @@ from reports.board import Board
 from reports.bootstrap import Interval, mean_of, percentile
 from reports.evidence import (
     Finding,
+    Floats,
     cross_fitted,
     forward_flops,
     gain_verdict,
     how_much,
-    keep_of,
+    kept,
     not_tested,
     over_budgets,
     paired,
@@ -37,11 +38,13 @@ FAR = frozenset({"ocr", "texture", "medical", "satellite", "remote-sensing"})
 def low_compute_gain(board: Board) -> Finding:
     """C1. At the lowest third of the budgets, the best filter pruning of at most half, chosen on other tasks."""
     dense = board.reference
-    found = [label for label in pick(board, "filter_pruned") if not keep_of(board, label) > 0.5]
+    found = [label for label in pick(board, "filter_pruned") if kept(board, label) <= 0.5]
     budgets = shared(board, dense, *found) if dense and found else []
     low = [b for b in board.budgets[: -(-len(board.budgets) // 3)] if b in budgets]
     if not dense or not low:
-        return not_tested("needs dense finetune and filter_pruned with keep at most 0.5 at the lowest third of budgets")
+        return not_tested(
+            "needs dense finetune and filter_pruned with keep or flops at most 0.5 at the lowest third of budgets"
+        )
     worse = np.mean([board.values(dense, b) for b in low], axis=0)
     better = np.mean([cross_fitted(board, found, b) for b in low], axis=0)
     gain = paired(board, worse, better)
@@ -51,29 +54,30 @@ def low_compute_gain(board: Board) -> Finding:
     verdict = gain_verdict(gain)
     if verdict == "supported" and relative < RELATIVE_GAIN:
         return Finding("refuted", f"the direction holds, the size does not: {said}", gain, cells)
-    return Finding(verdict, said, gain, cells)
+    return Finding(verdict, said, gain, cells, gains=worse - better)
 
 
 def asymptotic_cost(board: Board) -> Finding:
     """C2. Where the dense net gains little from more compute, what keep 0.75 costs; and where the curves cross."""
     dense = board.reference
-    found = [label for label in pick(board, "filter_pruned") if abs(keep_of(board, label) - 0.75) < 0.051]
+    found = [label for label in pick(board, "filter_pruned") if abs(kept(board, label) - 0.75) < 0.051]
     budgets = shared(board, dense, found[0]) if dense and found else []
     if not dense or len(budgets) < 2:
-        return not_tested("needs dense finetune and filter_pruned(keep=0.75) at two budgets or more")
+        return not_tested("needs dense finetune and filter_pruned with keep or flops 0.75 at two budgets or more")
     errors = [mean_of(board.values(dense, b)) for b in budgets]
     costs = [mean_of(board.values(dense, b, "flops")) for b in budgets]
     slope = (errors[-2] - errors[-1]) / math.log2(costs[-1] / costs[-2])
     if slope >= FLAT:
         return not_tested(f"compute is not plenty yet: the dense net still gains {100 * slope:.1f} points a doubling")
-    cost = paired(board, board.values(found[0], budgets[-1]), board.values(dense, budgets[-1]))
+    pruned, full = (board.values(label, budgets[-1]) for label in (found[0], dense))
+    cost = paired(board, pruned, full)
     ahead = [b for b in budgets if mean_of(board.values(dense, b)) < mean_of(board.values(found[0], b))]
     said = (
         f"the dense net is ahead by {points(cost)} at {budgets[-1]}, and from {ahead[0] if ahead else 'no budget'} on"
     )
     cells = [(label, budgets[-1]) for label in (dense, found[0])]
     if math.isnan(cost.low) or cost.low <= ASYMPTOTIC_COST < cost.high:
-        return Finding("inconclusive", said, cost, cells)
+        return Finding("inconclusive", said, cost, cells, gains=pruned - full, threshold=ASYMPTOTIC_COST, narrow=False)
     return Finding("refuted" if cost.low > ASYMPTOTIC_COST else "supported", said, cost, cells)
 
 
@@ -90,7 +94,7 @@ def _equal_pairs(board: Board, first: list[str], second: list[str]) -> list[tupl
     return pairs
 
 
-def _lead(board: Board, tasks: list[int] | None = None) -> tuple[Interval, list[tuple[str, str]]] | None:
+def _lead(board: Board, tasks: list[int] | None = None) -> tuple[Interval, list[tuple[str, str]], Floats] | None:
     """How far filter pruning is ahead of channel pruning over the pairs of equal FLOPs and all shared budgets."""
     pairs = _equal_pairs(board, pick(board, "filter_pruned"), pick(board, "channel_pruned"))
     pairs = [(a, b) for a, b in pairs if shared(board, a, b)]
@@ -99,7 +103,7 @@ def _lead(board: Board, tasks: list[int] | None = None) -> tuple[Interval, list[
     worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b in pairs], axis=0)
     better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b in pairs], axis=0)
     cells = [(label, budget) for a, b in pairs for budget in shared(board, a, b) for label in (a, b)]
-    return paired(board, worse, better, tasks=tasks), cells
+    return paired(board, worse, better, tasks=tasks), cells, worse - better
 
 
 _PAIR = "needs filter_pruned and channel_pruned whose predictions cost the same within 5%, such as flops=0.5 for both"
@@ -110,7 +114,8 @@ def filter_over_channel(board: Board) -> Finding:
     lead = _lead(board)
     if lead is None:
         return not_tested(_PAIR)
-    return Finding(gain_verdict(lead[0]), f"filter pruning is ahead by {points(lead[0])}", *lead)
+    gain, cells, gains = lead
+    return Finding(gain_verdict(gain), f"filter pruning is ahead by {points(gain)}", gain, cells, gains=gains)
 
 
 def lead_near_pretraining(board: Board) -> Finding:
@@ -135,20 +140,22 @@ def lead_near_pretraining(board: Board) -> Finding:
 def pruned_over_probe(board: Board) -> Finding:
     """C5. Some budget at which filter pruning, chosen on other tasks, is ahead of every linear probe."""
     probes, found = pick(board, "linear_probe", but=("charge",)), pick(board, "filter_pruned")
-    best: tuple[Interval, str] | None = None
+    best: tuple[Interval, str, Floats] | None = None
     crossing = None
     cells = []
     for budget in shared(board, *probes, *found) if probes and found else []:
         mine = cross_fitted(board, found, budget)
-        gain = min((paired(board, board.values(p, budget), mine) for p in probes), key=lambda g: g.value)
+        tables = [board.values(probe, budget) for probe in probes]
+        worse = min(tables, key=mean_of)
+        gain = paired(board, worse, mine)
         cells += [(label, budget) for label in (*probes, *found)]
         crossing = crossing or (budget if gain.value > 0 else None)
         if best is None or gain.low > best[0].low:
-            best = gain, budget
+            best = gain, budget, worse - mine
     if best is None:
         return not_tested("needs linear_probe and filter_pruned at one budget")
     said = f"{points(best[0])} at {best[1]}; ahead of the probe from {crossing or 'no budget'} on"
-    return Finding(gain_verdict(best[0]), said, best[0], cells)
+    return Finding(gain_verdict(best[0]), said, best[0], cells, gains=best[2])
 
 
 def _versus(board: Board, family: str, what: str, **control: str) -> Finding:
@@ -163,7 +170,8 @@ def _versus(board: Board, family: str, what: str, **control: str) -> Finding:
     better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b in pairs], axis=0)
     gain = paired(board, worse, better)
     cells = [(label, budget) for a, b in pairs for budget in shared(board, a, b) for label in (a, b)]
-    return Finding(gain_verdict(gain), f"{what} {points(gain)} over all budgets", gain, cells)
+    said = f"{what} {points(gain)} over all budgets"
+    return Finding(gain_verdict(gain), said, gain, cells, gains=worse - better)
 
 
 def selection_matters(board: Board) -> Finding:
@@ -188,18 +196,20 @@ def no_win_in_sequence(board: Board) -> Finding:
     cells = [(label, budget) for budget in budgets for label in (dense[0], found[0])]
     verdict = gain_verdict(gain)
     turned = {"supported": "refuted", "refuted": "supported"}.get(verdict, verdict)
-    return Finding(turned, f"pruned is ahead by {points(gain)}", gain, cells, tasks=places)  # type: ignore[arg-type]
+    said, gains = f"pruned is ahead by {points(gain)}", (worse - better)[places]
+    return Finding(turned, said, gain, cells, tasks=places, gains=gains)  # type: ignore[arg-type]
 
 
 def best_keep_follows_budget(board: Board) -> Finding:
-    """C9. Rank correlation over budgets of the budget and the keep-ratio with the least error."""
-    keeps = {label: keep_of(board, label) for label in pick(board, "filter_pruned")}
-    keeps = {label: keep for label, keep in keeps.items() if not math.isnan(keep)}
-    if board.reference and keeps:
-        keeps[board.reference] = 1.0
+    """C9. Rank correlation over budgets of the budget and what the net with the least error keeps."""
+    found = pick(board, "filter_pruned")
+    by_flops = [label for label in found if board.options[label].get("flops") is not None]
+    # Keep-ratios and shares of FLOPs are two rulers: the one that more nets were made with is read.
+    found = by_flops if 2 * len(by_flops) > len(found) else [label for label in found if label not in by_flops]
+    keeps = {label: kept(board, label) for label in [*([board.reference] if board.reference else []), *found]}
     budgets = shared(board, *keeps) if keeps else []
     if len(keeps) < 3 or len(budgets) < 3:
-        return not_tested("needs three keep-ratios (dense is one) at three budgets")
+        return not_tested("needs three keep-ratios or shares of FLOPs (dense is one) at three budgets")
     labels = list(keeps)
     resampled = np.stack([[board.means(x, b) for x in labels] for b in budgets])
     ratios = np.asarray(list(keeps.values()))
@@ -210,7 +220,8 @@ def best_keep_follows_budget(board: Board) -> Finding:
     spread = np.asarray([_correlation(tuple(column)) for column in drawn.T.tolist()])
     estimate = percentile(value, spread, board.values(labels[0], budgets[0]))
     listed = ", ".join(f"{r:g} at {b}" for b, r in zip(budgets, best, strict=True))
-    said = f"rank correlation {value:+.2f}; best keep-ratio {listed}"
+    ruler = "share of FLOPs" if by_flops and found == by_flops else "keep-ratio"
+    said = f"rank correlation {value:+.2f}; best {ruler} {listed}"
     cells = [(label, budget) for budget in budgets for label in labels]
     if estimate.low > 0:
         return Finding("supported", said, estimate, cells)

@@ -23,7 +23,7 @@ def runs_table(frames: Frames) -> Table:
     for (run, status), number in Counter(zip(frames.tasks["run"], frames.tasks["status"], strict=True)).items():
         if status != MISSING:
             ends.setdefault(int(run), []).append(f"{number} {_ENDED.get(status, status)}")
-    kept = ["folder", "stream", "budget", "seed", "status", "attempts", "done", "planned"]
+    kept = ["folder", "stream", "backbone", "board", "budget", "seed", "status", "attempts", "done", "planned"]
     rows = []
     for row in runs.to_dict("records"):
         changed = " (changed)" if row["dirty"] is True else ""
@@ -48,6 +48,7 @@ def runs_table(frames: Frames) -> Table:
         (
             Column("strategy", "Strategy"),
             Column("stream", "Stream"),
+            Column("backbone", "Backbone"),
             Column("budget", "Budget"),
             Column("seed", "Seed", "count"),
             Column("status", "Status"),
@@ -59,7 +60,7 @@ def runs_table(frames: Frames) -> Table:
             Column("commit", "Commit"),
             Column("folder", "Folder"),
         ),
-        filters={"strategy": "strategy", "budget": "budget"},
+        filters={"strategy": "strategy", "budget": "budget", "of": "board"},
         folded=True,
     )
 
@@ -89,6 +90,7 @@ def gaps_table(frames: Frames) -> Table:
             Column("reason", "Why"),
         ),
         filters={"strategy": "label", "budget": "budget", "domain": "domain", "provenance": "provenance"},
+        filtered="hide",
         folded=len(shown) > 20,
     )
 

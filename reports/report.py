@@ -2,12 +2,13 @@
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pandas as pd
 from markupsafe import Markup
 
 from reports import figures, page
@@ -20,17 +21,22 @@ from reports.curves import curves, curves_table
 from reports.forgetting import forgetting_table
 from reports.frame import Frames, budget_order, read
 from reports.matrix import matrix_table
+from reports.naming import prefixes, short_title
 from reports.optimal import chance_table, chances_table, optimal_table
+from reports.overview import overview_table, verdicts_table
 from reports.ran import gaps_table, runs_table, settings_table
 from reports.ranks import profiles_table, ranks_table
+from reports.readme_picture import write_picture
 from reports.recovery import recovery_table
-from reports.scaling import scaling, scaling_table
+from reports.results import fill
+from reports.scaling import Scaling, scaling, scaling_table
 from reports.scores import scores_table
 from reports.style import Look, looks
 from reports.tables import Table, latex
 from reports.words import (
     BEST,
     MAIN,
+    OVERVIEW,
     PROFILES,
     board_facts,
     board_notes,
@@ -40,43 +46,60 @@ from reports.words import (
     ran_lead,
     said_best,
     said_front,
+    terms,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_report(folders: Sequence[Path], out: Path) -> Path:
+class Made(NamedTuple):
+    """One board with all that the report shows of it."""
+
+    board: Board
+    prefix: str
+    curve: pd.DataFrame
+    law: Scaling | None
+    chance: pd.DataFrame
+    tables: list[Table]
+
+
+def write_report(given: Sequence[Path], out: Path, *, results: Path | None = None, picture: Path | None = None) -> Path:
     """Write ``report.html``, ``tables/*.csv``, ``tables/*.tex`` and ``figures/*.svg|png|pdf`` below ``out``.
+
+    Args:
+        given: result folders and bundles.
+        results: a Markdown file whose marks are filled in from the tables, in place (:mod:`reports.results`).
+        picture: an SVG file to write the main figure to, readable on light and dark ground.
 
     Returns:
         The path of ``report.html``.
 
     Raises:
-        UserError: one of ``folders`` does not exist.
+        UserError: one of ``given`` cannot be read, or ``results`` names what is not there.
     """
-    frames = read([Path(folder) for folder in folders])
-    found = boards(frames)
+    frames = read([Path(path) for path in given])
+    made = [_made(board, frames, prefix) for board, prefix in _named(boards(frames))]
+    across, ran = _across(made, frames), _ran(frames)
     for part in ("tables", "figures"):
         (out / part).mkdir(parents=True, exist_ok=True)
-    look = looks({label for board in found for label in board.labels})
-    names = _names(found)
-    made = [_section(board, frames, look, out, prefix=name) for board, name in zip(found, names, strict=True)]
-    compared_with = compared(frames, chosen(()))
-    write_table(compared_with, out / "tables", compared_with.name)
-    ran = [gaps_table(frames), runs_table(frames), settings_table(frames)]
-    for table in ran:
-        write_table(table, out / "tables", table.name)
+    for name, table in _all(made, across, ran).items():
+        write_table(table, out / "tables", name)
     frames.tasks.to_csv(out / "tables" / "records.csv", index=False)
+    found = [one.board for one in made]
+    look = looks({label for board in found for label in board.labels})
+    sections = [_section(one, look, out / "figures") for one in made]
     text = page.render(
         title="Error against compute",
         facts=facts(frames),
         notes=notes(frames, found),
-        boards=[section for section, _ in made],
-        data=page.embedded({"boards": [data for _, data in made]}),
+        terms=terms(found),
+        overview=_overview(made, across, look, out / "figures"),
+        boards=[section for section, _ in sections],
+        data=page.embedded({"boards": [data for _, data in sections]}),
         choices=_choices(found),
         strategies=[(label, page.mark(look[label])) for label in dict.fromkeys(x for b in found for x in b.labels)],
-        parts=[_published(compared_with, look)],
+        parts=[_published(across["baselines"], look)],
         ran=[page.shown(table, look) for table in ran],
         ran_lead=ran_lead(frames),
         made=datetime.date.today().isoformat(),
@@ -84,7 +107,68 @@ def write_report(folders: Sequence[Path], out: Path) -> Path:
     )
     target = out / "report.html"
     target.write_text(text, encoding="utf-8")
+    if results is not None:
+        fill(results, _all(made, across, ran))
+    if picture is not None:
+        write_picture(_panels(made), look, picture)
     return target
+
+
+def tables_of(given: Sequence[Path]) -> dict[str, Table]:
+    """Every table of the report of ``given``, by the stem of its files."""
+    frames = read([Path(path) for path in given])
+    made = [_made(board, frames, prefix) for board, prefix in _named(boards(frames))]
+    return _all(made, _across(made, frames), _ran(frames))
+
+
+def _all(made: Sequence[Made], across: Mapping[str, Table], ran: Sequence[Table]) -> dict[str, Table]:
+    mine = {f"{one.prefix}{_file_name(table.name)}": table for one in made for table in one.tables}
+    return mine | dict(across) | {table.name: table for table in ran}
+
+
+def _named(found: Sequence[Board]) -> list[tuple[Board, str]]:
+    return list(zip(found, prefixes(found), strict=True))
+
+
+def _made(board: Board, frames: Frames, prefix: str) -> Made:
+    curve, law = curves(board), scaling(board)
+    tables = [curves_table(board, curve), optimal_table(board), claims_table(board), scores_table(board, curve)]
+    tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
+    tables += [recovery_table(board, curve), ranks_table(board), profiles_table(board), scaling_table(law)]
+    tables += [chances_table(board), forgetting_table(board, frames)]
+    return Made(board, prefix, curve, law, chance_table(board), tables)
+
+
+def _across(made: Sequence[Made], frames: Frames) -> dict[str, Table]:
+    """The tables of all boards together; those that set boards side by side only where there are several."""
+    found = [compared(frames, chosen(()))]
+    if len(made) > 1:
+        claims = [next(table for table in one.tables if table.name == "claims") for one in made]
+        found += [overview_table([one.board for one in made]), verdicts_table([one.board for one in made], claims)]
+    return {table.name: table for table in found}
+
+
+def _ran(frames: Frames) -> list[Table]:
+    return [gaps_table(frames), runs_table(frames), settings_table(frames)]
+
+
+def _panels(made: Sequence[Made]) -> list[tuple[str, pd.DataFrame]]:
+    return [(short_title(one.board), one.curve) for one in made]
+
+
+def _overview(
+    made: Sequence[Made], across: Mapping[str, Table], look: dict[str, Look], folder: Path
+) -> page.Section | None:
+    if len(made) < 2:
+        return None
+    panels = _panels(made)
+    picture = _picture(figures.overview_picture, panels, look, folder=folder, name="overview", said=OVERVIEW)
+    return page.Section(
+        "overview",
+        "All streams and backbones",
+        figures=[replace(picture, caption=OVERVIEW)],
+        tables=[page.shown(across[name], look) for name in ("overview", "verdicts")],
+    )
 
 
 def write_table(table: Table, folder: Path, name: str) -> None:
@@ -114,33 +198,21 @@ def _published(table: Table, look: dict[str, Look]) -> page.Section:
     )
 
 
-def _section(
-    board: Board, frames: Frames, look: dict[str, Look], out: Path, *, prefix: str
-) -> tuple[page.Section, dict[str, Any]]:
+def _section(made: Made, look: dict[str, Look], folder: Path) -> tuple[page.Section, dict[str, Any]]:
     """One board's part of the page, and what its live picture needs."""
-    curve = curves(board)
-    law, chance = scaling(board), chance_table(board)
-    folder = out / "figures"
-    pictures = [
-        _picture(figures.main_picture, curve, look, folder=folder, name=f"{prefix}curves", said=said_front(curve))
-    ]
-    pictures[0] = replace(pictures[0], caption=MAIN)
+    board, prefix, curve, law, chance, tables = made
+    main = _picture(figures.main_picture, curve, look, folder=folder, name=f"{prefix}curves", said=said_front(curve))
+    pictures = [replace(main, caption=MAIN)]
     if len(chance):
         told = said_best(board)
         best = _picture(figures.optimal_picture, chance, law, look, folder=folder, name=f"{prefix}optimal", said=told)
         pictures.append(replace(best, caption=BEST))
-    profiles = profiles_table(board)
+    profiles = next(table for table in tables if table.name == "profiles")
     if len(profiles.frame):
         spread = _picture(
             figures.profile_picture, profiles.frame, look, folder=folder, name=f"{prefix}profiles", said=PROFILES
         )
         pictures.append(replace(spread, caption=f"{PROFILES} {profiles.caption}"))
-    tables = [curves_table(board, curve), optimal_table(board), scores_table(board, curve)]
-    tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
-    tables += [claims_table(board), ranks_table(board), profiles, recovery_table(board, curve), scaling_table(law)]
-    tables += [chances_table(board), forgetting_table(board, frames)]
-    for table in tables:
-        write_table(table, out / "tables", f"{prefix}{_file_name(table.name)}")
     section = page.Section(
         f"{prefix}board",
         board.title,
@@ -158,11 +230,6 @@ def _picture(draw: Callable[..., "Figure"], *given: Any, folder: Path, name: str
     wide = figures.save(draw(*given, width=figures.WIDE), folder, name)
     narrow = figures.save(draw(*given, width=figures.NARROW), folder, f"{name}_column")
     return page.Picture(*(Markup(figures.inline(svg, f"{name}{i}", said)) for i, svg in enumerate((wide, narrow))))
-
-
-def _names(found: Sequence[Board]) -> list[str]:
-    """Prefixes of file names and anchors: none for the first board, so that its files are plainly named."""
-    return ["" if place == 0 else f"b{place + 1}_" for place in range(len(found))]
 
 
 def _file_name(text: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 DASH = "\u2013"
 """Stands where there is no number."""
 
-Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed", "exact"]
+Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed", "exact", "chance"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Table:
         caption: what a reader must know to read it right.
         row_head: the first columns, which name the row.
         filters: columns by which the page can filter rows, and the name of the filter.
+        filtered: what the page's filters of domain and provenance do: nothing ("no"), hide rows or columns of other
+            tasks ("hide"), choose the rows of that provenance ("provenance"), or compute the numbers anew ("anew").
     """
 
     name: str
@@ -63,6 +65,7 @@ class Table:
     row_head: int = 1
     filters: dict[str, str] = field(default_factory=dict)
     folded: bool = False
+    filtered: Literal["no", "hide", "provenance", "anew"] = "no"
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -92,6 +95,9 @@ def written(value: Any, style: Style) -> str:
             return f"{number:.3f}"
         case "signed":
             return f"{number:+.3f}".replace("-", "\u2212")
+        case "chance":
+            # Out of 2,000 resamples none and all are not never and always.
+            return "> 0.99" if number > 0.99 else "< 0.01" if number < 0.01 else f"{number:.2f}"
         case "flops":
             return _scientific(number)
         case "seconds":

@@ -10,15 +10,58 @@ from reports.optimal import crossings, optimal_table
 
 MAIN = (
     "Mean error over tasks against charged compute. Bars: 95% bootstrap intervals over tasks and seeds, without what "
-    "makes tasks differ in difficulty: where two at one budget lie apart, the strategies differ on these tasks. Grey: "
+    "makes tasks differ in difficulty, cut at 0 and 1, which no error passes: where two at one budget lie apart, the "
+    "strategies differ on these tasks. Grey: "
     "the Pareto front, costs within 2% taken as equal. Hollow: tasks are missing, so the mean is over others. The "
     "table below has every number."
+)
+OVERVIEW = (
+    "Mean error over tasks against charged FLOPs, a panel for each stream and backbone. Streams differ in their tasks: "
+    "compare heights within a stream only. Bars, grey line and hollow points as in the pictures below."
 )
 BEST = (
     "The chance that a strategy is the best at its budget: the share of resamples of tasks and seeds in which it has "
     "the least error. Where nets of three sizes were run at three budgets, the law fitted to them, with its 95% band."
 )
 PROFILES = "Performance profiles at the largest budget."
+
+
+TERMS = (
+    ("error", "Share of test images that are classified wrongly. Where an image has several labels, 1 minus the mean "
+     "average precision. A mean over tasks counts every task the same."),
+    ("[a, b]", "95% bootstrap interval: where the number would lie if other tasks like these and other seeds were "
+     "drawn. From few tasks it is too narrow; n says how many results, one a task and seed, are behind a number."),
+    ("FLOPs", "Floating-point operations. Charged is all that a strategy does for a task, but for testing it; what is "
+     "done once before the stream is charged to the first task."),
+    ("budget", "What a task may cost. 1ep is what one pass over its training images costs the dense net, forward and "
+     "backward; who needs half the FLOPs an image sees twice the images."),
+    ("dense", "The pretrained net as it is, nothing removed."),
+    ("keep, flops", "How much of the net is left: the share of the widths, or of the FLOPs of a prediction."),
+    ("real, emulated", "Images of the data set itself, or images drawn by a generator that imitates its kind. What "
+     "holds for emulated tasks need not hold for real ones."),
+    ("Pareto front", "Results that no other beats in both error and cost."),
+    ("seed", "The start of all that is random in a run; several seeds tell luck from effect."),
+    ("dev_test", "Images kept back from training to compare on; the test split stays unseen for a final scoring."),
+)  # fmt: skip
+"""What a newcomer must know to read the page."""
+
+FAMILIES = {
+    "finetune": "All weights and a new head are trained on the task; init=scratch begins with random weights.",
+    "linear_probe": "Only a new head is trained, on the features of the untouched net.",
+    "ridge": "As linear_probe, the head solved in closed form.",
+    "ncm": "Nearest class mean of the untouched net's features; nothing is trained.",
+    "knn": "Nearest neighbors among the untouched net's features; nothing is trained.",
+    "channel_pruned": "A share of every width of the net is removed before the first task; then finetuned.",
+    "filter_pruned": "A share of the filters inside blocks is removed before the first task; then finetuned.",
+    "ot_fused": "As pruned, but what is removed is merged into what stays by optimal transport.",
+    "avalanche": "A continual-learning method of avalanche-lib.",
+}
+
+
+def terms(found: Sequence[Board]) -> list[tuple[str, str]]:
+    """Words with their meaning, and the strategies that were run."""
+    names = {label.partition("(")[0].partition(" ")[0] for board in found for label in board.labels}
+    return [*TERMS, *((name, meaning) for name, meaning in FAMILIES.items() if name in names)]
 
 
 def said_best(board: Board) -> str:

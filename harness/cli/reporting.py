@@ -14,19 +14,30 @@ _RESULTS = click.argument("given", nargs=-1, required=True, type=click.Path(path
 @click.command()
 @_RESULTS
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Where to write; DIR/report by default, FILE-report for a bundle.",
+    "--out", type=click.Path(path_type=Path), help="Where to write; DIR/report by default, FILE-report for a bundle."
 )
-def report(given: tuple[Path, ...], out: Path | None) -> None:
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="Bring a text's marked numbers up to date.",
+)
+@click.option(
+    "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write the main figure, for a README, too."
+)
+def report(given: tuple[Path, ...], out: Path | None, results: Path | None, picture: Path | None) -> None:
     """Make report.html, tables/*.csv, tables/*.tex and figures of results.
 
     DIR is a folder that 'harness run' wrote, or a FILE.tar.xz that 'harness export' did.
+
+    \b
+    A text marks its numbers with the table, column and row they come from:
+      <!--= curves[error] strategy=finetune; budget=1ep -->0.312<!--/-->
     """
     from reports.report import write_report
     from reports.summary import summary
 
-    page = write_report(list(given), out or _beside(given[0]))
+    page = write_report(list(given), out or _beside(given[0]), results=results, picture=picture)
     click.echo(summary(given))
     click.echo(f"report: {page}", err=True)
 

@@ -1,7 +1,10 @@
 """Verdicts follow what is planted: an effect is found, its absence refutes, and too little data says inconclusive."""
 
+import json
 import math
+import shlex
 import zlib
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -9,10 +12,11 @@ import pytest
 
 from harness.written import parse
 from reports.board import boards
-from reports.bootstrap import Interval
+from reports.bootstrap import Draws, Interval
 from reports.claims import claims, claims_table, judged
-from reports.evidence import cross_fitted, gain_verdict, pick
+from reports.evidence import Finding, cross_fitted, gain_verdict, pick
 from reports.frame import read
+from reports.needed import needed, spreads
 
 
 def noise(*names, size=0.004):
@@ -190,7 +194,76 @@ def test_one_seed_of_one_task_never_gives_a_verdict_of_a_gain(one, tmp_path):
 
 
 def test_a_verdict_names_its_runs_and_whether_tasks_are_real(results):
-    row = claims_table(boards(read([results]))[0]).frame.set_index("id").loc["IF2"]
+    rows = claims_table(boards(read([results]))[0]).frame
+    row = rows[(rows["id"] == "IF2") & (rows["on"] == "7 real, 1 emulated")].iloc[0]
     assert row["runs"] == 2 * 3 * 2
     assert len(row["folders"].split("; ")) == row["runs"]
     assert row["tasks"] == "7 real, 1 emulated"
+
+
+def test_real_tasks_have_verdicts_of_their_own_beside_emulated_ones(results):
+    board = boards(read([results]))[0]
+    rows = claims_table(board).frame
+    alone = rows[(rows["id"] == "IF2") & (rows["provenance"] == "real")].iloc[0]
+    assert (alone["on"], alone["tasks"], alone["n"]) == ("7 real", "7 real", 14)
+    assert alone["estimate"] == finding(board.only("real"), "IF2").estimate.value
+    assert alone["estimate"] != rows[rows["id"] == "IF2"]["estimate"].iloc[0]
+    # One emulated task alone is no ground for a verdict.
+    assert set(rows["provenance"]) == {"", "real"}
+
+
+def test_the_command_of_a_verdict_makes_just_the_runs_it_rests_on(results):
+    from click.testing import CliRunner
+
+    from harness.cli.running import plan
+
+    board = boards(read([results]))[0]
+    words = shlex.split(claims_table(board).frame.set_index("id").loc["C6"].iloc[0]["command"])
+    assert words[:3] == ["harness", "run", "default"]
+    asked = [words[i + 1] for i, word in enumerate(words) if word == "--strategy"]
+    assert sorted(asked) == sorted({label for label, _ in finding(board, "C6").cells})
+    planned = CliRunner().invoke(plan, [*words[2:], "--json"])
+    assert json.loads(planned.stdout)["runs"] == 2 * 3 * 2
+
+
+def planted_spread(between, within, tasks, seeds):
+    """Differences (tasks, seeds) of mean zero with just these variances."""
+    of_task = np.resize([1.0, -1.0], tasks) * math.sqrt(between * (tasks - 1) / tasks)
+    of_seed = np.resize([1.0, -1.0], seeds) * math.sqrt(within * (seeds - 1) / seeds)
+    return of_task[:, None] + of_seed[None, :]
+
+
+def test_the_spread_is_split_into_tasks_and_seeds():
+    between, within = spreads(planted_spread(0.04, 0.09, 8, 4) + 0.0)
+    assert within == pytest.approx(0.09)
+    assert between == pytest.approx(0.04 - 0.09 / 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "within", "said"),
+    [(0.02, 0.0, "estimate: 72 tasks like these, 4 seeds each (now 8); more seeds alone would not do"),
+     (0.05, 0.36, "estimate: 6 seeds on these 8 tasks (now 4)"), (0.0, 0.36, "too near the threshold")],
+)  # fmt: skip
+def test_what_an_inconclusive_claim_lacks_is_estimated_from_the_spread_seen(value, within, said):
+    gains = planted_spread(0.0, within, 8, 4)
+    # Half as wide needs four times as many; the threshold is 0, and a point is narrow enough.
+    found = Finding(
+        "inconclusive", "", Interval(value, value - 0.06, value + 0.06, 32, 8), gains=gains, narrow=value > 0
+    )
+    assert said in needed(found)
+    assert needed(replace(found, verdict="supported")) == ""
+
+
+def test_the_seeds_that_are_asked_for_do_decide_it():
+    """Planted noise between seeds only: with the estimated number of seeds the interval comes off zero."""
+    random = np.random.default_rng(3)
+
+    def gains(seeds):
+        values = random.normal(0, 0.1, (12, seeds))
+        return values - values.mean() + 0.02
+
+    interval = Draws(12, 4).interval(seen := gains(4))
+    assert gain_verdict(interval) == "inconclusive"
+    asked = int(needed(Finding("inconclusive", "", interval, gains=seen)).split()[1])
+    assert gain_verdict(Draws(12, 2 * asked).interval(gains(2 * asked))) == "supported"
+    assert gain_verdict(Draws(12, asked // 2).interval(gains(asked // 2))) == "inconclusive"

@@ -1,0 +1,41 @@
+"""What does a README show? The main figure as one SVG that is readable on light and on dark ground."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from harness.errors import UserError
+from reports import figures
+from reports.style import COLORS, FRONT, Look
+
+_LIGHT = {"ground": "#ffffff", "ink-2": "#4a4a4a", "grid": "#dddddd", "front": FRONT[0]}
+_DARK = {"ground": "#16181a", "ink-2": "#bdbdb8", "grid": "#34383b", "front": FRONT[1]}
+
+
+def write_picture(panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str, Look], file: Path) -> None:
+    """Write the panels of :func:`reports.figures.overview_picture` to ``file``, an SVG with a ground of its own.
+
+    Raises:
+        UserError: the file does not end in .svg or cannot be written.
+    """
+    if file.suffix != ".svg":
+        raise UserError(f"cannot write the picture to {str(file)!r}: expected a file that ends in .svg")
+    with TemporaryDirectory() as folder:
+        svg = figures.save(figures.overview_picture(panels, look), Path(folder), "main_column")
+    said = "Mean error over tasks against charged FLOPs a task, a line a strategy"
+    head, _, body = figures.inline(svg, "main", said).partition(">")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{head}>{_style()}{body}", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {str(file)!r}: {error.strerror}") from error
+
+
+def _style() -> str:
+    light = _LIGHT | {f"c{i}": color for i, (color, _) in enumerate(COLORS)}
+    dark = _DARK | {f"c{i}": color for i, (_, color) in enumerate(COLORS)}
+    first, second = ("".join(f"--{name}:{value};" for name, value in colors.items()) for colors in (light, dark))
+    ground = '<rect width="100%" height="100%" rx="6" style="fill: var(--ground)"/>'
+    return f"<style>:root{{{first}}}@media(prefers-color-scheme:dark){{:root{{{second}}}}}</style>{ground}"
