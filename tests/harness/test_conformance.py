@@ -1,7 +1,6 @@
 """A strategy that breaks a promise is told which one; those that keep them all pass."""
 
 import pytest
-from builtin import BUILT_IN
 from command import Harness
 
 from harness.conformance import (
@@ -16,6 +15,7 @@ from harness.conformance import (
     Answer,
     conformance,
 )
+from harness.registry import entries
 
 WAYS = {
     SPENDS: ["Overspends(how=goes_on)", "Overspends(how=lifts_its_budget)", "Overspends(how=loops_on_its_own)"],
@@ -50,7 +50,7 @@ def test_the_promise_that_is_broken_is_named_and_no_other(promise: str, spec: st
     assert broken[promise]
 
 
-@pytest.mark.parametrize("spec", BUILT_IN)
+@pytest.mark.parametrize("spec", entries("strategies"))
 def test_every_strategy_that_is_built_in_keeps_the_contract(spec: str) -> None:
     broken = {one.promise: one.why for one in conformance(spec, stream="tiny:bars", size=32) if not one.kept}
     assert broken == {}

@@ -3,12 +3,11 @@
 from typing import Any
 
 import pytest
-from builtin import BUILT_IN
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.budget import Budget
-from harness.registry import make
+from harness.registry import entries, make
 from harness.spec import Setting
 from harness.trial import Attempt, Trial
 
@@ -61,7 +60,7 @@ def _price(name: str, args: Any, out: list[Tensor]) -> float:
             return 0.0
 
 
-@pytest.mark.parametrize("spec", [*BUILT_IN, *MORE])
+@pytest.mark.parametrize("spec", [*entries("strategies"), *MORE])
 def test_what_is_charged_is_what_is_done_within_2_percent(spec: str) -> None:
     setting = Setting(backbone=BACKBONE, size=32)
     trial = Trial(spec, make("streams", "tiny:bars"), make("backbones", BACKBONE), setting, Budget.parse("3ep"))
