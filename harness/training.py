@@ -134,4 +134,5 @@ def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         for decay, params in ((True, [p for p in mine if p.ndim > 1]), (False, [p for p in mine if p.ndim <= 1])):
             if params:
                 groups.append({"params": params, "lr": rate, "weight_decay": recipe.weight_decay if decay else 0.0})
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    # Fused: one pass over memory instead of four; the same numbers.
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
