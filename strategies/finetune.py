@@ -84,12 +84,16 @@ class Finetune(Strategy):
             recalibrate(net.body, data, ctx, images=self.start.recalibrate_bn, name=task.name)
         if self.head.head_init != "zero":
             start_head(net, data, task, ctx, self.head)
-        fit(net, data, ctx, name=task.name, recipe=self.settled())
-        self.net = net
+        self.net = net = self.train(net, data, task, ctx)
         if self.start.init == "previous":
             self._begin_with(net.body)
         elif self.start.init == "nearest":
             self._learnt.append(net.body.state_dict())
+
+    def train(self, net: Classifier, data: Examples, task: Task, ctx: Context) -> Classifier:
+        """What ``net`` becomes with the budget that is left."""
+        fit(net, data, ctx, name=task.name, recipe=self.settled())
+        return net
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         """A ridge head on the features of what pruning or fusing left; None for the dense net."""

@@ -1,0 +1,62 @@
+"""What if a net is pruned while it learns? The more of the budget is gone, the smaller and cheaper it becomes."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from harness.backbone import Classifier
+from harness.context import Context
+from harness.errors import UserError
+from harness.task import Examples, Task
+from harness.training import fit
+from strategies.finetune import Finetune
+from strategies.starting import limit_to
+from strategies.stretch import stretch
+from strategies.structure.pruning import Pruning, pruned
+
+
+@dataclass
+class AdaptivePruned(Finetune):
+    """Train in stages of equal budget, the first with the dense net; after each, filters are removed.
+
+    Filters are those of ``filter_pruned``, scored on the weights as the task has left them; their number, or with
+    ``flops`` the FLOPs, falls by one factor from stage to stage, to what is named in the last. Features keep their
+    width, so the head stays. Each stage has its own warm-up and decay: a net that lost filters has to learn anew.
+
+    Attributes:
+        stages: how many nets there are, the dense one included.
+    """
+
+    pruning: Pruning = Pruning()
+    stages: int = 3
+
+    statistics_hold: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.stages < 2:
+            raise UserError(
+                f"adaptive_pruned(stages={self.stages}): expected at least 2, the dense net and a pruned one"
+            )
+        if self.start.init not in ("pretrained", "scratch"):
+            raise UserError(
+                f"adaptive_pruned(init={self.start.init}): what a task leaves is pruned; expected pretrained"
+            )
+
+    def a_step(self) -> Pruning:
+        """What is removed after a stage, so that all of them together remove what was asked for."""
+        root, keep = 1 / (self.stages - 1), self.pruning.keep or 0.5
+        if self.pruning.flops is not None:
+            return replace(self.pruning, flops=self.pruning.flops**root)
+        return replace(self.pruning, keep=keep**root)
+
+    def train(self, net: Classifier, data: Examples, task: Task, ctx: Context) -> Classifier:
+        each = self.a_step()
+        flops, seconds = ctx.meter.remaining_flops / self.stages, ctx.meter.remaining_seconds / self.stages
+        for stage in range(self.stages - 1):
+            with stretch(ctx, flops=flops, seconds=seconds) as part:
+                fit(net, data, part, name=f"{task.name} stage {stage}", recipe=self.settled())
+            with ctx.meter.phase("prune"):
+                body = pruned(net.body, ctx.size, "filter", each, seed=ctx.seed)
+            limit_to(self.scope, body)
+            net = Classifier(body, net.head)
+        fit(net, data, ctx, name=task.name, recipe=self.settled())
+        return net
