@@ -38,7 +38,7 @@ bench: $(READY)
 	@$(BIN)/python -m bench --write
 
 bench-fusion: $(READY)
-	@$(BIN)/python bench/fusion.py
+	@$(BIN)/python -m bench.fusion
 
 bench-faults: $(READY)
 	@$(BIN)/python -m bench.faults

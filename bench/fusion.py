@@ -1,97 +1,164 @@
 """Does fusing by optimal transport beat plain removal and the published scaling, right after pruning, without data?
 
-All widths of half-width VGG-11 and ResNet-18, several trained nets each; inside the blocks of EfficientNet-Lite0; and
-how long fusing takes. ``make bench-fusion`` runs it; it trains six small nets first, which takes a while on one core.
+All widths at once, and one at a time, of half-width VGG-11 and ResNet-18, several trained nets each; inside the blocks
+of EfficientNet-Lite0; and how long fusing takes. ``make bench-fusion`` writes the tables to ``bench/FUSION.md``; it
+trains ten small nets first, which takes an hour or two on one core and is done once.
 """
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from statistics import mean, stdev
 
 import click
 import torch
-from nets import Data, fashion_mnist, trained
-from scipy.stats import t as student
 from torch import Tensor, nn
 
-from harness.backbone import Backbone
-from harness.batches import normalised
+from bench.allocations import lite0_table
+from bench.intervals import mean_and_half
+from bench.nets import Data, fashion_mnist, trained
+from harness.environment import environment
 from harness.registry import make
-from harness.task import Split
-from strategies.backbones.efficientnet_lite import pretrained_classifier
-from strategies.structure.groups import channel_groups
+from strategies.structure.groups import Group, channel_groups
 from strategies.structure.pruning import Pruning, kept_units, prunable
 from strategies.structure.removal import remove
 from strategies.transport.fusion import Transport, fuse
 
 METHODS: dict[str, Transport | None] = {
-    "plain": None,
-    "published": Transport(scale="published", metric="l1", discount="none"),
-    "variance": Transport(),
-    "published, L2": Transport(scale="published"),
-    "variance, L1": Transport(metric="l1"),
-    "variance, free": Transport(target_mass="free"),
+    "plain removal": None,
+    "published scaling": Transport(scale="published", metric="l1", discount="none"),
+    "published scaling, plans of `variance`": Transport(scale="published"),
+    "preserve": Transport(scale="preserve"),
+    "**variance** (ours)": Transport(),
+    "variance, no target mass": Transport(target_mass="free"),
 }
+PLAIN, PUBLISHED, SAME_PLANS, _, OURS, _ = METHODS
+SPARSITIES = (50, 60)
+NAMES = {"vgg11": "VGG-11", "resnet18": "ResNet-18"}
+OUT = Path(__file__).parent / "FUSION.md"
 
-PUBLISHED = """\
-The paper prunes one group at a time (arXiv 2402.07839, tables 10 to 13; means over groups are ours), CIFAR-10, 50 %:
-VGG-11 plain 76.3, fused 80.3; ResNet-18 plain 86.8, fused 91.0. Data-free figures for whole nets were not published."""
+PAPER = {"vgg11": ("tables 10 and 11, 8 groups", 76.3, 80.3), "resnet18": ("tables 12 and 13, 11 groups", 86.8, 91.0)}
+"""One group at a time at 50 %, CIFAR-10, L1: where it stands, plain and fused; means over groups are ours."""
 
 
 @click.command()
-@click.option("--nets", default=3, show_default=True, help="Trained nets of each kind.")
+@click.option("--nets", default=5, show_default=True, help="Trained nets of each kind.")
 @click.option("--images", default=12000, show_default=True, help="Training images.")
 @click.option("--cache", default=Path.home() / ".cache/nevis-harness/bench", type=click.Path(path_type=Path))
+@click.option("--out", default=OUT, show_default="bench/FUSION.md", type=click.Path(path_type=Path))
 @click.option("--skip", multiple=True, type=click.Choice(["vgg11", "resnet18", "lite0", "time"]))
-def main(nets: int, images: int, cache: Path, skip: tuple[str, ...]) -> None:
-    """Print the tables."""
+def main(nets: int, images: int, cache: Path, out: Path, skip: tuple[str, ...]) -> None:
+    """Write the tables; nothing is written where a part is skipped."""
     torch.set_num_threads(1)
     data = fashion_mnist(images, 4000)
+    lines: list[str] = []
+    for part in _parts(nets, images, data, cache, skip):
+        print(part, flush=True)
+        lines.append(part)
+    if skip:
+        print(f"not written, left out: {', '.join(skip)}")
+        return
+    out.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    print(f"written: {out}")
+
+
+def _parts(nets: int, images: int, data: Data, cache: Path, skip: tuple[str, ...]) -> Iterator[str]:
+    yield "# Fusing without data\n"
+    yield (
+        f"Measured with `make bench-fusion`, torch {environment()['packages']['torch']}, one thread. Accuracy in %, "
+        "mean ± half\n"
+        "the 95 % interval over nets (Student's t), n nets. Differences are paired: the same net, the same\n"
+        "kept units. No data and no training but where batch norm is measured again, on 1,000 training images, for\n"
+        "every method alike.\n"
+    )
     for kind in ("vgg11", "resnet18"):
         if kind not in skip:
-            accuracies(kind, nets, data, cache)
+            sources = [trained(kind, seed, data, cache) for seed in range(nets)]
+            with torch.no_grad():
+                yield from _whole_nets(kind, sources, images, data)
+                yield from _one_at_a_time(kind, sources, data)
     if "lite0" not in skip:
-        agreement()
+        with torch.no_grad():
+            yield from lite0_table()
     if "time" not in skip:
-        seconds()
+        yield from _seconds()
 
 
-@torch.no_grad()
-def accuracies(kind: str, nets: int, data: Data, cache: Path) -> None:
-    """Accuracy of all widths pruned or fused at once, and in brackets after batch norm is measured on 1000 images."""
-    with torch.enable_grad():
-        sources = [trained(kind, seed, data, cache) for seed in range(nets)]
-    dense = [accuracy(net, data) for net in sources]
-    print(f"\n{kind}, half width, Fashion-MNIST ({data.provenance}), {nets} nets, dense {interval(dense)}")
-    print(f"{'':16s}" + "".join(f"{f'{s}%':>30s}" for s in (30, 50, 60, 70)))
-    cells: dict[str, list[str]] = {name: [] for name in METHODS}
-    for keep in (0.7, 0.5, 0.4, 0.3):
-        for name, transport in METHODS.items():
-            adapted = [smaller(net, 28, keep, transport) for net in sources]
-            raw = [accuracy(net, data) for net in adapted]
-            again = [accuracy(remeasured(net, data.train[:1000]), data) for net in adapted]
-            cells[name].append(f"{interval(raw)} ({interval(again)})")
-    for name, row in cells.items():
-        print(f"{name:16s}" + "".join(f"{cell:>30s}" for cell in row))
-    print(PUBLISHED)
+def _whole_nets(kind: str, sources: list[nn.Module], images: int, data: Data) -> Iterator[str]:
+    dense = mean_and_half([accuracy(net, data) for net in sources])
+    yield f"## {NAMES[kind]}, half width, all widths at once\n"
+    yield (
+        f"Fashion-MNIST ({data.provenance}), {images:,} images, 4 epochs; {len(data.test):,} test images; "
+        f"dense {dense}, n = {len(sources)}.\n"
+    )
+    raw: dict[tuple[str, int], list[float]] = {}
+    again: dict[tuple[str, int], list[float]] = {}
+    for name, transport in METHODS.items():
+        for sparsity in SPARSITIES:
+            nets = [smaller(net, 28, 1 - sparsity / 100, transport) for net in sources]
+            raw[name, sparsity] = [accuracy(net, data) for net in nets]
+            again[name, sparsity] = [accuracy(remeasured(net, data.train[:1000]), data) for net in nets]
+    heads = [f"{s} %{what}" for s in SPARSITIES for what in ("", ", norm measured again")]
+    yield from _header("right after pruning, sparsity", heads)
+    for name in METHODS:
+        cells = [mean_and_half(found[name, s]) for s in SPARSITIES for found in (raw, again)]
+        yield _row(name, cells)
+    for name in (PLAIN, PUBLISHED, SAME_PLANS):
+        cells = [
+            mean_and_half([a - b for a, b in zip(found[OURS, s], found[name, s], strict=True)], sign=True)
+            for s in SPARSITIES
+            for found in (raw, again)
+        ]
+        yield _row(f"*variance minus {name}*", cells)
+    yield ""
 
 
-def smaller(net: nn.Module, size: int, keep: float, transport: Transport | None) -> nn.Module:
-    """A copy with all widths but the logits pruned, or fused."""
-    body = net[0] if isinstance(net, nn.Sequential) else net
-    stem = next(module for module in body.modules() if isinstance(module, nn.Conv2d))
-    wide = copy.deepcopy(net)
-    probe = nn.Sequential(nn.Conv2d(3, stem.in_channels, 1), wide)  # The groups are found with images of 3 channels.
-    groups = [group for group in channel_groups(probe, size) if not group.output and group.name != "0"]
-    kept = kept_units(probe, size, groups, Pruning(keep=keep))
+def _one_at_a_time(kind: str, sources: list[nn.Module], data: Data) -> Iterator[str]:
+    """The paper's own experiment: one group is pruned by half, all others stay."""
+    few = data._replace(test=data.test[:1000], test_labels=data.test_labels[:1000])
+    where, plain, fused = PAPER[kind]
+    names = [PLAIN, PUBLISHED, OURS]
+    means: dict[str, list[float]] = {name: [] for name in names}
+    won = 0
+    groups = hidden(_wrapped(copy.deepcopy(sources[0])), 28)
+    for net in sources[:3]:
+        table = [[accuracy(smaller(net, 28, 0.5, METHODS[n], only=g.name), few) for g in groups] for n in names]
+        won += sum(ours >= theirs for theirs, ours in zip(table[1], table[2], strict=True))
+        for name, row in zip(names, table, strict=True):
+            means[name].append(sum(row) / len(row))
+    yield f"One group of {NAMES[kind]} at a time, 50 %, mean over its {len(groups)} groups; n = {len(sources[:3])},"
+    yield "1,000 test images; beside it the published figures (their full-width nets on CIFAR-10, arXiv 2402.07839,"
+    yield f"<https://arxiv.org/abs/2402.07839>, {where}; the mean over groups is ours).\n"
+    yield from _header("one group at a time", ["here", "published"])
+    for name, theirs in zip(names, (f"{plain}", f"{fused}", ""), strict=True):
+        yield _row(name, [mean_and_half(means[name]), theirs])
+    cases = len(groups) * len(sources[:3])
+    yield f"\n`variance` is at least as good as the published scaling in {won} of {cases} cases.\n"
+
+
+def hidden(net: nn.Module, size: int) -> list[Group]:
+    """All widths but the features, which the head reads, and the images' own."""
+    return [group for group in channel_groups(net, size) if not group.output and group.name != "0"]
+
+
+def _wrapped(net: nn.Module) -> nn.Module:
+    """A net that takes images of 3 channels, with which groups are found; ``net`` itself is its second part."""
+    stem = next(module for module in net.modules() if isinstance(module, nn.Conv2d))
+    return nn.Sequential(nn.Conv2d(3, stem.in_channels, 1), net)
+
+
+def smaller(net: nn.Module, size: int, keep: float, transport: Transport | None, *, only: str = "") -> nn.Module:
+    """A copy with all widths but the logits pruned, or fused; or ``only`` one of them."""
+    copied = copy.deepcopy(net)
+    whole = _wrapped(copied)
+    groups = [group for group in hidden(whole, size) if only in ("", group.name)]
+    kept = kept_units(whole, size, groups, Pruning(keep=keep))
     if transport is None:
-        remove(probe, groups, kept)
+        remove(whole, groups, kept)
     else:
-        fuse(probe, groups, kept, size, transport)
-    return wide
+        fuse(whole, groups, kept, size, transport)
+    return copied
 
 
 def remeasured(net: nn.Module, images: Tensor) -> nn.Module:
@@ -112,68 +179,34 @@ def accuracy(net: nn.Module, data: Data) -> float:
     return 100 * float((logits.argmax(dim=1) == data.test_labels).float().mean())
 
 
-def interval(values: list[float]) -> str:
-    """Mean and half the width of the 95 % interval over nets."""
-    if len(values) < 2:
-        return f"{mean(values):.1f}"
-    half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return f"{mean(values):.1f} ±{half:.1f}"
-
-
-@torch.no_grad()
-def agreement() -> None:
-    """EfficientNet-Lite0: how like the dense net's features are those of the smaller one, on real images, 64 px."""
-    backbone: Backbone = make("backbones", "efficientnet_lite0")
-    tasks = list(make("streams", "nevis-mini"))
-    parts = [normalised(task.load(Split.DEV_TEST).images[:64], backbone, size=64) for task in tasks]
-    images = torch.cat(parts)
-    body = pretrained_classifier(0)
-    body.reset_classifier(0)  # type: ignore[operator]
-    wanted = centered(body(images))
-    print(f"\nefficientnet_lite0, inside blocks, {len(images)} images of nevis-mini: cosine of centered features")
-    print("(in brackets after batch norm is measured on them); keep 0.95, 0.9, 0.8, 0.5")
-    lite: dict[str, Transport | None] = {**METHODS, "variance, no discount": Transport(discount="none")}
-    groups = prunable(body, 64, "filter")
-    for name, transport in lite.items():
-        cells = []
-        for keep in (0.95, 0.9, 0.8, 0.5):
-            kept = kept_units(body, 64, groups, Pruning(keep=keep))
-            net = copy.deepcopy(body)
-            if transport is None:
-                remove(net, groups, kept)
-            else:
-                fuse(net, groups, kept, 64, transport)
-            again = remeasured(net, images)
-            reference = centered(remeasured(body, images)(images))
-            cells.append(f"{alike(net(images), wanted):.3f} ({alike(again(images), reference):.3f})")
-        print(f"{name:24s}" + "".join(f"{cell:>18s}" for cell in cells))
-
-
-def centered(features: Tensor) -> Tensor:
-    return features - features.mean(dim=0)
-
-
-def alike(features: Tensor, wanted: Tensor) -> float:
-    return float(torch.cosine_similarity(centered(features), wanted, dim=1).mean())
-
-
-def seconds() -> None:
+def _seconds() -> Iterator[str]:
     """CPU seconds to find plans for all widths at 50 % and to fuse, on one core; the groups are found before."""
-    print("\nCPU seconds to fuse all widths at 50 %, one core, best of 3")
+    yield "## Time\n\nCPU seconds to fuse all widths at 50 %, full width, one core, best of 5.\n"
+    yield from _header("net", ["L2 cost (default)", "L1 cost, as published"])
     for name in ("resnet18", "resnet50"):
         body = make("backbones", f"torchvision:{name}(weights=none)").build().eval()
         groups = prunable(body, 64, "channel")
         kept = kept_units(body, 64, groups, Pruning(keep=0.5))
-        for metric in ("l2", "l1"):
-            work = partial(fuse, groups=groups, kept=kept, size=64, transport=Transport(metric=metric))
-            best = min(timed(partial(work, copy.deepcopy(body))) for _ in range(3))
-            print(f"{name} {metric}: {best:.2f}")
+        cells = []
+        for transport in (Transport(), Transport(metric="l1")):
+            work = partial(fuse, groups=groups, kept=kept, size=64, transport=transport)
+            cells.append(f"{min(timed(partial(work, copy.deepcopy(body))) for _ in range(5)):.2f}")
+        yield _row(name, cells)
 
 
 def timed(work: Callable[[], object]) -> float:
     begun = time.process_time()
     work()
     return time.process_time() - begun
+
+
+def _header(first: str, rest: list[str]) -> Iterator[str]:
+    yield _row(first, rest)
+    yield _row("---", ["---"] * len(rest))
+
+
+def _row(first: str, rest: list[str]) -> str:
+    return f"| {first} | " + " | ".join(rest) + " |"
 
 
 if __name__ == "__main__":
