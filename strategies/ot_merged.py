@@ -1,0 +1,71 @@
+"""What if a task starts from all the nets learnt before it at once? Merging by optimal transport, then finetuning."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from harness.backbone import Classifier
+from harness.context import Context
+from harness.errors import UserError
+from harness.task import Task
+from strategies.finetune import Finetune
+from strategies.structure.pruning import prunable
+from strategies.transport.alignment import averaged, match, match_flops, matchable
+
+
+@dataclass
+class OTMerged(Finetune):
+    """Start each task from the mean of the nets of the last tasks, their units matched to the pretrained net's.
+
+    The first task starts from the pretrained net. Matching is charged to the task, in phase ``fuse``.
+
+    Attributes:
+        parents: so many of the last nets are merged; with 1 it is ``finetune(init=previous)``.
+        match_share: share of the budget that matching may take. Nets that it does not pay for are averaged as they
+            are: what was finetuned from one pretrained net is mostly still in its order.
+    """
+
+    parents: int = 3
+    match_share: float = 0.3
+
+    _bodies: list[Mapping[str, Tensor]] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.parents < 1:
+            raise UserError(f"parents={self.parents}: expected at least 1 net to start from, such as parents=3")
+        if self.start.init != "pretrained":
+            raise UserError(f"ot_merged(init={self.start.init}): it starts from merged nets; leave out init")
+
+    def learn(self, task: Task, ctx: Context) -> None:
+        if self._bodies:
+            self._begin_with(self._merged(ctx))
+        super().learn(task, ctx)
+        assert isinstance(self.net, Classifier)
+        self._bodies = [*self._bodies, self.net.body.state_dict()][-self.parents :]
+
+    def _merged(self, ctx: Context) -> nn.Module:
+        body = ctx.body()
+        if len(self._bodies) == 1:
+            body.load_state_dict(self._bodies[0])
+            return body
+        groups = matchable(prunable(body, ctx.size, "channel"))
+        each, matched = match_flops(body, groups), []
+        left = self.match_share * ctx.meter.flops_budget
+        for state in self._bodies:
+            parent = ctx.body()
+            parent.load_state_dict(state)
+            if each <= left:
+                with ctx.meter.phase("fuse"):
+                    ctx.meter.charge(match(parent, body, groups))
+                left -= each
+            matched.append(parent.state_dict())
+        body.load_state_dict(averaged(matched))
+        return body
+
+    def state(self) -> Mapping[str, Any]:
+        return {"parents": self._bodies}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._bodies = list(state.get("parents", []))
