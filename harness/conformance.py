@@ -172,7 +172,8 @@ def _predict(attempt: Attempt, task: Task, faults: _Faults) -> None:
         faults.setdefault(PREDICTS, "the same images gave other logits the second time")
     if not all(map(_equal, before, _held(strategy))):
         faults.setdefault(PREDICTS, "predict changed weights, or what state() gives")
-    if not torch.allclose(whole, torch.cat(singly), rtol=1e-3, atol=1e-3):
+    # Batches of other sizes are summed in other orders: a thousandth of the largest logit is rounding.
+    if not torch.allclose(whole, torch.cat(singly), rtol=1e-3, atol=1e-3 * max(1.0, float(whole.abs().max()))):
         faults.setdefault(PREDICTS, "an image's logits depend on the others of its batch")
 
 
