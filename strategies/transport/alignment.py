@@ -5,7 +5,7 @@ matched in the order of the net, each by what is already in order, then all agai
 matching (Ainsworth et al., arXiv 2209.04836), until nothing moves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -90,12 +90,13 @@ def permute(net: nn.Module, group: Group, order: Tensor) -> None:
     for member in group.members:
         module = layer(net, member.module)
         where, source = member.index.flatten(), member.index[order].flatten()
+        if isinstance(module, nn.PReLU) and module.num_parameters == 1:
+            continue
         if isinstance(module, nn.Parameter) or isinstance(getattr(module, "weight", None), Tensor):
             weight = weight_of(net, member.module)
-            if len(where) <= weight.shape[member.dim] * member.filter_groups:
-                positions = positions_first(weight, member).clone()
-                positions[where] = positions[source]
-                weight.copy_(positions_back(positions, member))
+            positions = positions_first(weight, member).clone()
+            positions[where] = positions[source]
+            weight.copy_(positions_back(positions, member))
         if member.role != "consumer" and not isinstance(module, nn.Parameter):
             for entry in ("bias", "running_mean", "running_var"):
                 value = getattr(module, entry, None)
@@ -103,8 +104,8 @@ def permute(net: nn.Module, group: Group, order: Tensor) -> None:
                     value.data[where] = value.data[source]
 
 
-def averaged(states: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of each entry of states of one shape; of entries that are no real numbers, such as counters, the last."""
+def averaged(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each entry of states of one shape; of counters and the like, which have no mean, the last one's."""
     return {
         name: torch.stack([state[name] for state in states]).mean(dim=0) if value.is_floating_point() else value
         for name, value in states[-1].items()
