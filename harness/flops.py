@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, shape_wrapper
 
 from harness.backbone import Classifier
-from harness.depthwise import weight_gradient_op
+from harness.quick_convolutions import weight_gradient_op
 
 aten = torch.ops.aten
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from harness.budget import Budget
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Raised when the engine begins to give other answers for the same spec: splits, metering, evaluation, schedule."""
 
 SCHEMA_VERSION = 1

@@ -10,7 +10,7 @@ from torch import nn
 from harness.backbone import Classifier
 from harness.batches import Augment, Features, loss_of
 from harness.context import Context
-from harness.depthwise import QuickDepthwise
+from harness.quick_convolutions import QuickConvolutions
 from harness.task import Examples
 
 
@@ -94,7 +94,7 @@ def fit(
     trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     finite = torch.ones((), dtype=torch.bool, device=ctx.device)
     augment = Augment() if recipe.augment else None
-    autocast, quick = ctx.autocast(net), QuickDepthwise()
+    autocast, quick = ctx.autocast(net), QuickConvolutions()
     batches = ctx.batches(data, batch_size=recipe.batch_size, name=name, net=net, augment=augment, epochs=epochs)
     for step, (inputs, wanted, progress) in enumerate(batches):
         # Statistics of about the last third of the steps, so that a few steps are enough to leave the old ones behind.

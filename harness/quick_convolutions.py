@@ -1,8 +1,13 @@
-"""How is a depthwise net trained on a CPU without waiting for one gradient? Its weight gradients in another form.
+"""How does a CPU train mobile nets without waiting for a few convolutions? The same sums, taken in another form.
 
-Torch's gradient for the weights of a depthwise convolution is quick for 3x3 filters and takes up to twenty times the
-forward pass for larger ones, and for any on maps of one or two pixels: half of a training step of EfficientNet-Lite0
-at 64 px. There the same sum is taken in another order. Everything else is left to torch.
+Two kinds are slow in torch, both common in nets like EfficientNet-Lite:
+
+- The weight gradient of a depthwise convolution takes up to twenty times its forward pass for filters larger than 3x3,
+  and for any filter on maps of one or two pixels: a third of a training step at 64 px.
+- A 1x1 convolution of few pixels brings all its weights into another order at each call; a plain matrix product of the
+  same numbers does not.
+
+Everything else is left to torch.
 """
 
 from typing import Any
@@ -16,41 +21,59 @@ from torch.overrides import TorchFunctionMode
 TINY = 2
 """Side of a map up to which a filter of any size is slow in torch, and where taps are taken one by one."""
 
+FEW_STEPS = 4
+"""Side of a map up to which the same holds for filters larger than 3x3 that move by more than one pixel."""
+
+FEW_PIXELS = 1024
+"""Pixels of a batch up to which a matrix product is quicker than a 1x1 convolution."""
+
 _library = torch.library.Library("nevis_harness", "DEF")
 _library.define("depthwise_weight_gradient(Tensor grad, Tensor x, int k, int stride, int padding) -> Tensor")
 weight_gradient_op = torch.ops.nevis_harness.depthwise_weight_gradient
 """One operation to whoever counts FLOPs, whatever it is made of."""
 
 
-class QuickDepthwise(TorchFunctionMode):
-    """A context in which ``conv2d`` has the quicker weight gradient where there is one; equal to fp32 rounding.
+class QuickConvolutions(TorchFunctionMode):
+    """A context in which ``conv2d`` takes the quicker form where there is one; equal to fp32 rounding.
 
     The net itself, its modules and the names of its weights stay what they are. FLOPs are counted as torch's.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.conv2d and not kwargs and len(args) == 7 and (steps := _gains(*args)):
-            return _Depthwise.apply(args[0], args[1], *steps)
+        if func is torch.conv2d and not kwargs and len(args) == 7 and _plain(*args):
+            x, weight, _, (stride, _), (padding, _), _, groups = args
+            if groups == len(weight) > 1:
+                if _depthwise_gains(x, weight, stride, padding):
+                    return _Depthwise.apply(x, weight, stride, padding)
+            elif groups == stride == weight.shape[-1] == 1 and padding == 0 and x.numel() <= FEW_PIXELS * x.shape[1]:
+                # Pixels as rows; a view where channels lie last.
+                rows = functional.linear(x.permute(0, 2, 3, 1), weight.flatten(1))
+                return rows.permute(0, 3, 1, 2)
         return func(*args, **(kwargs or {}))
 
 
-def _gains(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
-) -> tuple[int, int] | None:
-    """Stride and padding, if this convolution is one whose weight gradient was measured to be slow in torch."""
+def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> bool:
+    """Whether this is a convolution in fp32 on a CPU, without frills, whose weights are trained."""
+    *pairs, groups = rest
+    return (
+        x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and bias is None
+        and weight.requires_grad
+        and torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and x.ndim == 4
+        and weight.shape[-1] == weight.shape[-2]
+        and weight.shape[1] * groups == x.shape[1]
+        and all(isinstance(pair, tuple) and len(pair) == 2 and pair[0] == pair[1] for pair in pairs)
+        and pairs[-1] == (1, 1)
+    )
+
+
+def _depthwise_gains(x: Tensor, weight: Tensor, stride: int, padding: int) -> bool:
     k = weight.shape[-1]
-    if x.ndim != 4 or not 1 < groups == x.shape[1] == len(weight) or weight.shape[-2] != k or bias is not None:
-        return None
-    if not weight.requires_grad or x.device.type != "cpu" or not x.dtype == weight.dtype == torch.float32:
-        return None
-    pairs = [(value, value) if isinstance(value, int) else tuple(value) for value in (stride, padding, dilation)]
-    if any(len(pair) != 2 or pair[0] != pair[1] for pair in pairs) or pairs[2] != (1, 1):
-        return None
-    (stride, _), (padding, _), _ = pairs
     side = (max(x.shape[2:]) + 2 * padding - k) // stride + 1
-    if not torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or (k < 5 and side > TINY):
-        return None
-    return stride, padding
+    return weight.shape[1] == 1 and (side <= TINY or (k > 3 and (stride == 1 or side <= FEW_STEPS)))
 
 
 class _Depthwise(torch.autograd.Function):
@@ -78,15 +101,15 @@ class _Depthwise(torch.autograd.Function):
 @torch.library.impl(_library, "depthwise_weight_gradient", "CPU")
 def _weight_gradient(grad: Tensor, x: Tensor, k: int, stride: int, padding: int) -> Tensor:
     """Gradient (c, 1, k, k) of the filters from that of the output (n, c, h', w') and the input (n, c, h, w)."""
-    if max(grad.shape[2:]) <= TINY:
+    if stride > 1 or max(grad.shape[2:]) <= TINY:
         return _tap_by_tap(grad, x, k, stride, padding)
     # What a filter did to the image, the image does to the filter: each image of each channel is filtered with its
-    # own gradient, spread by the stride.
+    # own gradient.
     n, c = x.shape[:2]
     images = x.reshape(1, n * c, *x.shape[2:])
     filters = grad.reshape(n * c, 1, *grad.shape[2:])
-    each = functional.conv2d(images, filters, padding=padding, dilation=stride, groups=n * c)
-    return each[..., :k, :k].reshape(n, c, 1, k, k).sum(0)
+    each = functional.conv2d(images, filters, padding=padding, groups=n * c)
+    return each.reshape(n, c, 1, k, k).sum(0)
 
 
 def _tap_by_tap(grad: Tensor, x: Tensor, k: int, stride: int, padding: int) -> Tensor:
