@@ -7,13 +7,14 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from keyword import iskeyword
+from keyword import iskeyword, kwlist
 from typing import Any
 
 from harness.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z_][\w.\-]*(:[A-Za-z_][\w.\-]*)?")
 _BARE = re.compile(r"[A-Za-z_]\w*")
+_RESERVED = re.compile(rf"=\s*({'|'.join(sorted(set(kwlist) - {'True', 'False', 'None'}))})\s*(?=[,)])")
 _CONSTANTS = {"inf": float("inf")}
 
 
@@ -45,8 +46,10 @@ def parse(text: str) -> Written:
         return Written(name)
     if not (rest.startswith("(") and rest.endswith(")")):
         raise UserError(f"cannot read {text!r}: expected '(' and ')' around the options of {name!r}")
+    # Words that Python keeps for itself, such as global, are words here.
+    quoted = _RESERVED.sub(r"='\1'", rest)
     try:
-        call = ast.parse(f"_{rest}", mode="eval").body
+        call = ast.parse(f"_{quoted}", mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise UserError(f"cannot read {text!r}: expected name(key=value, ...)") from error
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):

@@ -202,3 +202,8 @@ def test_results_are_compared_shared_and_asked_for_advice(harness: Harness, tmp_
     assert "ready" in harness("data", "status", "tiny:bars").stdout
     for wrong in (("report", "gone"), ("compare", "out", "--baseline", "gone"), ("advise", "out", "--flops", "much")):
         assert len(harness(*wrong, code=2).stderr.splitlines()) == 1
+
+
+def test_words_that_python_keeps_for_itself_are_words_like_others() -> None:
+    assert parse("pruned(allocation=global, keep=0.5)") == Written("pruned", {"allocation": "global", "keep": 0.5})
+    assert parse(str(parse("pruned(allocation = global )"))) == Written("pruned", {"allocation": "global"})
