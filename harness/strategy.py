@@ -42,6 +42,11 @@ class Strategy(ABC):
         """
         return body
 
+    @property
+    def shapes_from_weights(self) -> bool:
+        """Whether the shapes that ``adapted`` gives depend on weights, so that they cannot be told without them."""
+        return False
+
     @abstractmethod
     def learn(self, task: "Task", ctx: "Context") -> None:
         """Learn ``task``, of which only train and dev can be loaded, inside the budget of ``ctx.meter``."""

@@ -23,6 +23,10 @@ class ChannelPruned(Finetune):
     preparation: ClassVar[CostPhase] = "prune"
     statistics_hold: ClassVar[bool] = False
 
+    @property
+    def shapes_from_weights(self) -> bool:
+        return self.pruning.allocation == "global"
+
     def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
         """A physically smaller copy of ``body``, its kept units a pure function of its weights."""
         return pruned(body, size, self.layout, self.pruning, seed=seed)

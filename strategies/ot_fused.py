@@ -31,6 +31,10 @@ class OTFused(Finetune):
     preparation: ClassVar[CostPhase] = "fuse"
     statistics_hold: ClassVar[bool] = False
 
+    @property
+    def shapes_from_weights(self) -> bool:
+        return self.pruning.allocation == "global"
+
     def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
         """A fused, physically smaller copy of ``body``, a pure function of its weights."""
         body = with_prunable_attention(body)

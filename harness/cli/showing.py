@@ -93,7 +93,7 @@ class Counts:
 def show_strategy(spec: str, backbone: str, size: int, as_json: bool) -> None:
     """What a strategy removes from the backbone: parameters, FLOPs and widths before and after.
 
-    Counts depend on shapes alone, so no weights are read. The head has 1000 classes.
+    Counts depend on shapes alone, so weights are read only where they decide the shapes. The head has 1000 classes.
     """
     from harness.backbone import Backbone
     from harness.registry import make
@@ -101,7 +101,7 @@ def show_strategy(spec: str, backbone: str, size: int, as_json: bool) -> None:
 
     strategy: Strategy = make("strategies", spec)
     opened: Backbone = make("backbones", backbone)
-    dense = opened.build(pretrained=False)
+    dense = opened.build(pretrained=strategy.shapes_from_weights)
     adapted = strategy.adapted(copy.deepcopy(dense), size)
     counts = {"dense": _count(dense, size), "adapted": _count(adapted, size)}
     changed = _widths(dense, adapted)
