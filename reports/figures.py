@@ -76,7 +76,7 @@ def overview_picture(
         entries: dict[str, Any] = {}
         for ax, (title, table) in zip(axes, panels, strict=False):
             _curves(ax, table, look, cost="flops", front="on_front")
-            ax.set(title=shortened(title, 48) if len(panels) > 1 else "", xlabel="charged FLOPs a task")
+            ax.set(title=shortened(title, 54), xlabel="charged FLOPs a task")
             ax.set_ylabel("mean error over tasks")
             entries |= {name: handle for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
         for ax in axes[len(panels) :]:
@@ -206,7 +206,7 @@ def _log_ticks(ax: Any) -> None:
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(
-        lambda value, _: f"{value:g}" if 1e-3 <= value < 1e4 else f"{value:.0e}".replace("e+", "e")
+        lambda value, _: f"{value:g}" if 1e-3 <= value < 1e4 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
     )
 
 
@@ -224,7 +224,10 @@ def _epochs_above(ax: Any, table: pd.DataFrame) -> None:
 
 
 def save(figure: "Figure", folder: Path, name: str) -> str:
-    """Write ``name``.svg, .pdf and, but for columns of a paper, .png; equal numbers, equal files. Returns the SVG."""
+    """Write ``name``.svg and, of what is no column picture, .pdf and .png; equal numbers, equal files. Gives the SVG.
+
+    Of column pictures, which papers print, the main one is written as .pdf too.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context(RC | {"svg.hashsalt": name}), warnings.catch_warnings():
@@ -239,7 +242,6 @@ def save(figure: "Figure", folder: Path, name: str) -> str:
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, facecolor="white")
         if not name.endswith("_column"):
             figure.savefig(folder / f"{name}.png", facecolor="white")
-        # What papers print in one column is the main picture.
         if not name.endswith("_column") or name.endswith("curves_column"):
             figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
     return (folder / f"{name}.svg").read_text(encoding="utf-8")

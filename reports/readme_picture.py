@@ -1,5 +1,6 @@
 """What does a README show? The main figure as one SVG that is readable on light and on dark ground."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,9 +29,18 @@ def write_picture(panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str,
     head, _, body = figures.inline(svg, "main", said).partition(">")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{head}>{_style()}{body}", encoding="utf-8")
+        file.write_text(_packed(f"{head}>{_style()}{body}"), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {str(file)!r}: {error.strerror}") from error
+
+
+def _packed(svg: str) -> str:
+    """``svg`` with each style said once, and without the space between tags."""
+    styles: dict[str, str] = {}
+    svg = re.sub(r' style="([^"]*)"', lambda found: f' class="{styles.setdefault(found[1], f"s{len(styles)}")}"', svg)
+    classes = "".join(f".{name}{{{style}}}" for style, name in styles.items())
+    svg = svg.replace("</style>", f"{classes}</style>", 1)
+    return re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", svg)) + "\n"
 
 
 def _style() -> str:

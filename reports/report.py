@@ -15,7 +15,7 @@ from reports import figures, page
 from reports.baselines import chosen
 from reports.board import Board, boards
 from reports.chart import chart_data
-from reports.claims import claims_table
+from reports.claims import claims_table, provenance
 from reports.compare import compared
 from reports.curves import curves, curves_table
 from reports.forgetting import forgetting_table
@@ -153,7 +153,7 @@ def _ran(frames: Frames) -> list[Table]:
 
 
 def _panels(made: Sequence[Made]) -> list[tuple[str, pd.DataFrame]]:
-    return [(short_title(one.board), one.curve) for one in made]
+    return [(f"{short_title(one.board)}, {provenance(one.board)} tasks", one.curve) for one in made]
 
 
 def _overview(

@@ -51,7 +51,13 @@ class Number(BaseModel):
 
 
 class Baseline(BaseModel):
-    """All numbers from one source. ``differences``: how its protocol differs from ours, whatever the number."""
+    """All numbers from one source.
+
+    Attributes:
+        title: what the source is called, or, where its own title was not checked, what it is about.
+        citation: how it is found again; authors only where they were checked.
+        differences: how its protocol differs from ours, whatever the number.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

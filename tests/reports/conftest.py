@@ -155,6 +155,12 @@ def made() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def facts() -> list[dict[str, Any]]:
+    """The tasks of the made-up stream."""
+    return TASKS
+
+
+@pytest.fixture(scope="session")
 def one() -> Callable[..., Path]:
     """Writes the folder of one run."""
     return write_run

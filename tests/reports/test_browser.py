@@ -65,6 +65,19 @@ def seen(browse, results, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def mixed(browse, made, facts, tmp_path_factory):
+    """Two streams, one real and one emulated, on two backbones."""
+    out = tmp_path_factory.mktemp("mixed")
+    real = [task for task in facts if task["provenance"] == "real"]
+    drawn = [{**task, "name": f"drawn {task['name']}", "provenance": "emulated"} for task in real]
+    for stream, tasks in (("nevis-mini", real), ("nevis22(seed=1)", drawn)):
+        for backbone in ("efficientnet_lite0", "torchvision:resnet18(weights='made/on/emulated/tasks/resnet18.pt')"):
+            made(out / "runs", strategies=["finetune", "filter_pruned(flops=0.5)"], budgets=["0.1ep", "1ep"], seeds=2, tasks=tasks,
+                 stream=stream, setting={"backbone": backbone})  # fmt: skip
+    return browse(write_report([out / "runs"], out / "report"), out / "screenshots")
+
+
+@pytest.fixture(scope="session")
 def nasty(browse, one, tmp_path_factory):
     out = tmp_path_factory.mktemp("nasty")
     base = {"year": 2000, "domain": "<i>", "kind": "multiclass", "num_classes": 3, "provenance": "real",
@@ -136,6 +149,38 @@ def test_the_filter_of_domain_recomputes_every_point_and_says_so(seen, results):
     assert seen["reset"]["points"] == seen["all"]["points"]
 
 
+def test_the_table_of_the_main_picture_follows_the_filter_of_domain_and_comes_back(seen, results):
+    domain, rows = seen["domain"]["domain"], seen["domain"]["rows"]
+    assert len(rows) == 21
+    for row in rows:
+        mean, count = expected(results, row[0], row[1], lambda task: task.domain == domain)
+        assert float(row[5].split()[0]) == pytest.approx(mean, abs=6e-4)
+        assert int(row[11]) == count
+        # What the browser cannot know of some tasks alone is not left standing from all.
+        assert row[3] == row[6] == "\u2013"
+    assert seen["domain"]["figures"]
+    assert seen["reset"]["rows"] == seen["all"]["rows"]
+
+
+def test_intervals_in_a_filtered_table_agree_with_the_bootstrap(seen, results):
+    from reports.bootstrap import Draws
+
+    board, domain = boards(read([results]))[0], seen["domain"]["domain"]
+    keep = [row.domain == domain for row in board.tasks.itertuples()]
+    for row in seen["domain"]["rows"]:
+        values = board.values(row[0], row[1])[keep]
+        ends = Draws(*values.shape).interval(values)
+        low, high = (float(end) for end in row[5].split("[")[1].rstrip("]").split(", "))
+        assert 0 <= low <= high <= 1
+        assert [low, high] == pytest.approx([ends.low, ends.high], abs=0.2 * (ends.high - ends.low) + 2e-3)
+
+
+def test_the_filter_of_provenance_chooses_the_verdicts_on_those_tasks(seen):
+    assert {row[2] for row in seen["reset"]["claims"]} == {"7 real, 1 emulated"}
+    assert seen["provenance"]["kind"] == "real"
+    assert {row[2] for row in seen["provenance"]["claims"]} == {"7 real"}
+
+
 def test_intervals_of_a_filtered_picture_agree_with_the_bootstrap(seen, results):
     from reports.bootstrap import Draws, mean_of
 
@@ -204,3 +249,17 @@ def test_names_of_any_kind_run_nothing_and_read_as_they_are(nasty):
     for view in nasty["views"]:
         assert view["violations"] == []
         assert view["scrollWidth"] <= view["width"]
+
+
+def test_streams_and_backbones_stand_side_by_side_and_each_is_usable(mixed):
+    assert mixed["console"] == []
+    assert [len(points) for points in mixed["all"]["points"]] == [4, 4, 4, 4]
+    for view in mixed["views"]:
+        assert view["violations"] == []
+        assert max(view["scrollWidth"], view["openWidth"]) <= view["width"]
+    for where in ("nevis-mini, {}: 7 real", "nevis22, {}: 7 emulated"):
+        assert all(where.format(net) in mixed["text"] for net in ("efficientnet_lite0", "resnet18"))
+
+
+def test_a_claim_leads_to_the_runs_of_its_own_backbone_only(mixed):
+    assert mixed["link"]["hit"] == mixed["link"]["said"] > 0

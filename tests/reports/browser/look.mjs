@@ -48,17 +48,23 @@ const points = () => page.evaluate(() => [...document.querySelectorAll(".chart")
 const status = () => page.locator("[role=status]").first().textContent();
 const rows = (name) => page.evaluate((n) => [...document.querySelectorAll(`table[data-table="${n}"] tbody tr`)].filter((r) => !r.hidden)
   .map((r) => [...r.cells].map((c) => c.textContent)), name);
-seen.all = { points: await points(), status: await status(), rows: (await rows("curves")).length };
+seen.all = { points: await points(), status: await status(), rows: (await rows("curves")).length, table: await rows("curves") };
 
 const form = page.locator("#filters");
 const domain = await form.locator("select[name=domain] option").nth(1).getAttribute("value");
 await form.locator("select[name=domain]").selectOption(domain);
-seen.domain = { domain, points: await points(), status: await status(),
+seen.domain = { domain, points: await points(), status: await status(), rows: await rows("curves"),
+  figures: await page.locator(".unfiltered").first().isVisible(),
   columns: await page.evaluate(() => [...document.querySelector("table[data-columns]").tHead.rows[0].cells].filter((c) => !c.hidden).map((c) => c.dataset.domain ?? "")),
   told: await page.locator(".over-all").first().isVisible() };
 await form.locator("button[type=reset]").click();
 await page.waitForTimeout(100);
-seen.reset = { points: await points() };
+seen.reset = { points: await points(), rows: (await rows("curves")).length, claims: await rows("claims") };
+const kind = await form.locator("select[name=provenance] option").last().getAttribute("value");
+await form.locator("select[name=provenance]").selectOption(kind);
+seen.provenance = { kind, claims: await rows("claims") };
+await form.locator("button[type=reset]").click();
+await page.waitForTimeout(100);
 const budget = await form.locator("select[name=budget] option").nth(1).getAttribute("value");
 await form.locator("select[name=budget]").selectOption(budget);
 seen.budget = { budget, points: await points(), rows: await rows("curves") };
@@ -72,7 +78,7 @@ seen.strategy.rows = await rows("curves");
 await form.locator("button[type=reset]").click();
 await page.waitForTimeout(100);
 
-const head = page.locator('table[data-table="curves"] thead th', { hasText: "Error [95%]" });
+const head = page.locator('table[data-table="curves"] thead th', { hasText: "Error [95%]" }).first();
 await head.locator("button").click();
 seen.up = { sort: await head.getAttribute("aria-sort"), rows: await rows("curves") };
 await head.locator("button").press("Enter");
