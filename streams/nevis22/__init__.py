@@ -21,25 +21,33 @@ def nevis22(
     tasks: list[str] | None = None,
     skip_missing: bool = False,
     seed: int = 0,
+    subset: int = 0,
+    subset_seed: int = 0,
 ) -> Stream:
     """NEVIS'22 (arXiv 2211.11747): all 106 tasks in their order of years, and its shorter variants.
 
     Args:
         variant: full (106 tasks), short (29), tiny (7), debug (2), imagenet_only (1), major_domain (70),
-            large_dataset (67), or the full stream without_first_30, without_last_30, without_imagenet.
+            large_dataset (67), or the full stream without_first_30, without_last_30, without_imagenet; random_subset.
         source: emulated; real: the real images, all of which must be at hand; best: real where they are at hand.
         tasks: names of those that are wanted; their order stays that of the stream.
         skip_missing: with ``source=real``, leave out the tasks whose images are missing. Part of the fingerprint.
         seed: another seed emulates other worlds of the same design.
+        subset, subset_seed: for random_subset, how many tasks it has, the 14 held-out ones included, and the seed by
+            which the others are drawn.
 
     Raises:
         UserError: there is no task of a name in ``tasks``; real images are missing (they are listed), or damaged.
     """
     asked = {"variant": variant, "source": source, "tasks": tasks, "skip_missing": skip_missing, "seed": seed}
+    asked |= {"subset": subset, "subset_seed": subset_seed}
     usual = {"variant": "full", "source": "emulated", "tasks": None, "skip_missing": False, "seed": 0}
+    usual |= {"subset": 0, "subset_seed": 0}
     if skip_missing and source != "real":
         raise UserError(f"skip_missing=True is for source=real; with source={source} no task is missing")
-    chosen = entries(variant)
+    if (subset or subset_seed) and variant != "random_subset":
+        raise UserError(f"subset and subset_seed are for variant=random_subset; variant={variant} has its own tasks")
+    chosen = entries(variant, subset=subset, subset_seed=subset_seed)
     if tasks is not None:
         known = {entry.name for entry in chosen}
         for name in tasks:

@@ -11,6 +11,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
 
+import numpy as np
+
+from harness.errors import UserError
 from harness.task import Kind, Phase
 
 HELD_OUT_FROM = 2020
@@ -27,6 +30,7 @@ Variant = Literal[
     "without_first_30",
     "without_last_30",
     "without_imagenet",
+    "random_subset",
 ]
 VARIANTS: tuple[str, ...] = get_args(Variant)
 
@@ -66,8 +70,17 @@ def rows() -> tuple[Mapping[str, str], ...]:
     return tuple(csv.DictReader(text.splitlines()))
 
 
-def entries(variant: str) -> list[Entry]:
-    """The tasks of ``variant``, in order."""
+def entries(variant: str, *, subset: int = 0, subset_seed: int = 0) -> list[Entry]:
+    """The tasks of ``variant``, in order.
+
+    Args:
+        subset, subset_seed: how many tasks ``random_subset`` has, and how they are drawn.
+
+    Raises:
+        UserError: ``subset`` leaves no development task, or is more than there are.
+    """
+    if variant == "random_subset":
+        return _drawn(subset, subset_seed)
     if variant in ("short", "tiny", "debug"):
         return _counted(_listed(variant))
     chosen: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
@@ -80,6 +93,24 @@ def entries(variant: str) -> list[Entry]:
         "without_imagenet": lambda row: row["dataset_id"] != "imagenet2012" or int(row["year"]) >= HELD_OUT_FROM,
     }
     return _counted([(row, int(row["year"])) for row in rows() if chosen[variant](row)])
+
+
+def _drawn(count: int, seed: int) -> list[Entry]:
+    """All held-out tasks and as many development tasks as make ``count``, drawn as dm_nevis draws them.
+
+    Its ablation shuffles the development tasks with ``numpy.random.default_rng(seed)`` and keeps the first ones, in
+    the order of the stream. It names no count; its seed is 0 unless told.
+    """
+    held_out = [row for row in rows() if int(row["year"]) >= HELD_OUT_FROM]
+    development = [row for row in rows() if int(row["year"]) < HELD_OUT_FROM]
+    if not len(held_out) < count <= len(rows()):
+        raise UserError(
+            f"nevis22(variant=random_subset, subset={count}): expected subset={len(held_out) + 1} to {len(rows())} "
+            f"tasks, of which {len(held_out)} are the held-out ones"
+        )
+    np.random.default_rng(seed).shuffle(development)
+    kept = {row["position"] for row in (held_out + development)[:count]}
+    return _counted([(row, int(row["year"])) for row in rows() if row["position"] in kept])
 
 
 def _listed(variant: str) -> list[tuple[Mapping[str, str], int]]:

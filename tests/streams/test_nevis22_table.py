@@ -1,5 +1,6 @@
 """The table has NEVIS'22's tasks, orders, years and repeats, as counted from its repository."""
 
+import numpy as np
 import pytest
 
 from harness.errors import UserError
@@ -79,6 +80,26 @@ def test_without_imagenet_keeps_only_its_held_out_repeat() -> None:
     assert [entry.year for entry in found if entry.dataset == "imagenet2012"] == [2021]
 
 
+def test_a_random_subset_is_drawn_as_dm_nevis_draws_it() -> None:
+    full = entries("full")
+    drawn = [(entry.year, entry.dataset) for entry in full if entry.phase is Phase.DEVELOPMENT]
+    np.random.default_rng(3).shuffle(drawn)
+    found = entries("random_subset", subset=40, subset_seed=3)
+    assert {(e.year, e.dataset) for e in found if e.phase is Phase.DEVELOPMENT} == set(drawn[:26])
+    assert [entry.phase for entry in found].count(Phase.HELD_OUT) == 14
+    assert [int(e.row["position"]) for e in found] == sorted(int(e.row["position"]) for e in found)
+    assert len(found) == 40
+    again = make("streams", "nevis22(variant=random_subset, subset=40, subset_seed=3)")
+    assert [task.year for task in again] == [entry.year for entry in found]
+    assert {task.name for task in nevis22(variant="random_subset", subset=40)} != {task.name for task in again}
+
+
+@pytest.mark.parametrize("subset", [0, 14, 107, -1])
+def test_a_random_subset_of_no_or_too_many_tasks_is_refused(subset: int) -> None:
+    with pytest.raises(UserError, match="subset=15 to 106"):
+        nevis22(variant="random_subset", subset=subset)
+
+
 def test_repeats_are_the_same_data_under_another_name() -> None:
     stream = nevis22()
     names = [task.name for task in stream]
@@ -107,7 +128,8 @@ def test_opening_makes_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_variant_and_seed_has_a_fingerprint_of_its_own() -> None:
-    streams = [nevis22(variant=variant) for variant in VARIANTS] + [nevis22(seed=1)]  # type: ignore[arg-type]
+    streams = [nevis22(variant=variant) for variant in VARIANTS if variant != "random_subset"]  # type: ignore[arg-type]
+    streams += [nevis22(seed=1), nevis22(variant="random_subset", subset=40)]
     assert len({stream.fingerprint() for stream in streams}) == len(streams)
 
 

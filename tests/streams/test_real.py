@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import Harness
 from PIL import Image
 
 from harness.errors import UserError
@@ -81,6 +82,21 @@ def test_with_real_a_missing_task_stops_before_anything_runs(tmp_path) -> None:
     stream = nevis22(variant="tiny", source="real", skip_missing=True)
     assert [task.name for task in stream] == ["mnist", "mnist-2"]
     assert "skip_missing=True" in stream.name, "it is part of the name, and so of the fingerprint"
+
+
+def test_skipping_is_in_the_fingerprint_and_on_the_report(tmp_path, harness: Harness) -> None:
+    _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
+    whole = nevis22(variant="full", source="real", tasks=["mnist", "mnist-2"])
+    skipping = nevis22(variant="full", source="real", tasks=["mnist", "mnist-2"], skip_missing=True)
+    assert [task.digest for task in whole] == [task.digest for task in skipping]
+    assert whole.fingerprint() != skipping.fingerprint()
+    stream = "nevis22(source=real, tasks=[mnist, cifar10])"
+    run = ["--stream", stream, "--strategy", "ncm", "--budget", "2ep", "--seeds", 1, "--size", 16, "--jobs", 1]
+    run += ["--backbone", "tiny:net", "--out", "out"]
+    assert "1 of 2 data sets are missing: cifar10" in harness("run", "smoke", *run, code=2).stderr
+    harness("run", "smoke", *run, "--skip-missing")
+    assert "skip_missing=True" in harness("report", "out").stdout
+    assert "skip_missing=True" in Path("out/report/report.html").read_text()
 
 
 def test_skipping_everything_is_no_stream() -> None:
