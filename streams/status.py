@@ -60,7 +60,7 @@ def prepare(stream: Stream, *, say: Callable[[str], None] = lambda line: None) -
 
 
 def _nevis22(task: Task) -> Status:
-    from streams.nevis22.real import READERS, own_folder, present
+    from streams.nevis22.real import READERS, data_folder, own_folder, present
     from streams.nevis22.table import rows
 
     dataset = _dataset(task)
@@ -71,7 +71,12 @@ def _nevis22(task: Task) -> Status:
     if dataset in READERS and (row["torchvision_download"] in ("yes", "gdrive") or dataset == "mnist_rotation"):
         return Status(task.name, "downloadable", f"through torchvision's {READERS[dataset].name}, {own}")
     where = row["source_hosts"] + (f", Hugging Face {row['hf_hint']}" if row["hf_hint"] else "")
-    if dataset in READERS or row["hf_hint"] or row["source"] in ("kaggle", "tfds", "tfds+manual"):
+    if dataset in READERS:
+        here = data_folder() / "torchvision"
+        return Status(
+            task.name, "manual", f"from {where}, into {here} for torchvision's {READERS[dataset].name}; {own}"
+        )
+    if row["hf_hint"] or row["source"] in ("kaggle", "tfds", "tfds+manual"):
         return Status(task.name, "manual", f"from {where}; {own.removeprefix('or ')}")
     return Status(task.name, "emulated only", f"was at {where}; {own.removeprefix('or ')}")
 

@@ -19,6 +19,7 @@ from harness.seeding import numpy_generator
 from harness.task import Kind, Provenance, Split, Task
 from streams.collected import collected
 from streams.image_folder import folder_arrays, folder_stamp
+from streams.nevis22.coco import CocoCrops
 from streams.nevis22.table import Entry
 from streams.official import halved_validation, official_splits
 from streams.prepared import Array, cache_folder, is_prepared, prepared
@@ -113,7 +114,7 @@ _SPLITS = ({"split": "train"}, {"split": "test"})
 _WITH_VAL = ({"split": "train"}, {"split": "val"}, {"split": "test"})
 _BY_HAND = {"ImageNet", "StanfordCars", "LFWPeople"}
 
-READERS: Mapping[str, Reader] = {
+READERS: Mapping[str, Reader | CocoCrops] = {
     "mnist": Reader("MNIST", _TRAIN_TEST),
     "mnist_rotation": Reader("MNIST", _TRAIN_TEST, change=_turned),
     "fashion_mnist": Reader("FashionMNIST", _TRAIN_TEST),
@@ -158,9 +159,10 @@ READERS: Mapping[str, Reader] = {
     "stanford_cars": Reader("StanfordCars", _SPLITS),
     "lfw": Reader("LFWPeople", _SPLITS),
     "imagenet2012": Reader("ImageNet", ({"split": "train"}, {"split": "val"})),
+    "coco_single_label": CocoCrops(lambda: data_folder() / "torchvision" / "coco"),
 }
-"""By data set. Not here: COCO, which NEVIS'22 cuts into crops. torchvision's Caltech 101 lacks the background class, so
-it has 101 classes; its LFW keeps other people than NEVIS'22 does; its SUN 397 and Caltech sets have no own split."""
+"""By data set. torchvision's Caltech 101 lacks the background class, so it has 101 classes; its LFW keeps other people
+than NEVIS'22 does; its SUN 397 and Caltech sets have no own split."""
 
 
 def data_folder() -> Path:

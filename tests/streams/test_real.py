@@ -1,6 +1,7 @@
 """Real images stand in for emulated ones where they are at hand, and what is missing is said before anything runs."""
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -48,7 +49,6 @@ def _mnist_files(folder: Path, *, n: int = 100, packed: bool = False) -> None:
 
 def test_every_task_of_the_table_with_a_torchvision_class_has_its_reader() -> None:
     named = {row["dataset_id"]: row["torchvision_class"] for row in rows() if row["torchvision_class"]}
-    named.pop("coco_single_label")
     assert {dataset: READERS[dataset].name for dataset in named} == named
     assert set(READERS) - set(named) == {"mnist_rotation"}, "which is made from MNIST"
 
@@ -73,6 +73,48 @@ def test_rotated_mnist_is_made_from_mnist_with_an_upright_test(tmp_path) -> None
     assert np.array_equal(plain["images"][100:], turned["images"][100:])
     assert not np.array_equal(plain["images"][:100], turned["images"][:100])
     assert np.array_equal(plain["labels"], turned["labels"])
+
+
+def _coco(folder: Path, part: str, boxes: list[list[tuple[int, list[float]]]]) -> None:
+    """One image for each list of boxes, 60 x 80 px, on which each box is painted in the grey of its category."""
+    (folder / part).mkdir(parents=True)
+    (folder / "annotations").mkdir(exist_ok=True)
+    images, annotations = [], []
+    for number, things in enumerate(boxes):
+        pixels = np.zeros((80, 60, 3), np.uint8)
+        for category, (x, y, width, height) in things:
+            pixels[int(y) : int(y + height), int(x) : int(x + width)] = 2 * category
+            annotations.append({"image_id": number, "category_id": category, "bbox": [x, y, width, height]})
+        Image.fromarray(pixels).save(folder / part / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png"})
+    text = json.dumps({"images": images, "annotations": annotations})
+    (folder / "annotations" / f"instances_{part}.json").write_text(text)
+
+
+def test_coco_is_cut_into_its_boxes_and_no_image_into_two_splits(tmp_path) -> None:
+    folder = tmp_path / "data" / "torchvision" / "coco"
+    two = [(1, [0.0, 0.0, 20.0, 40.0]), (90, [30.0, 10.0, 30.0, 16.0])]
+    small = (5, [0.0, 50.0, 15.9, 20.0])
+    _coco(folder, "train2017", [two, [*two, small], [small], *[two] * 18])
+    _coco(folder, "val2017", [two])
+    (task,) = nevis22(source="real", tasks=["coco_single_label"])
+    assert (task.num_classes, task.provenance) == (90, Provenance.REAL)
+    assert sum(task.sizes.values()) == 2 * 21, "the small boxes are left out"
+    assert task.sizes[Split.TEST] == 2
+    for split in Split:
+        data = task.load(split)
+        assert (data.labels == 0).sum() == (data.labels == 89).sum(), "both boxes of an image are in one split"
+        assert (data.images[:, 32, 32, 0] == 2 * (data.labels + 1)).all()
+
+
+def test_coco_without_its_files_is_missing_and_with_damaged_ones_is_said(tmp_path) -> None:
+    assert not READERS["coco_single_label"].present()
+    folder = tmp_path / "data" / "torchvision" / "coco"
+    _coco(folder, "train2017", [[(1, [0, 0, 20, 20])]])
+    _coco(folder, "val2017", [[(1, [0, 0, 20, 20])]])
+    (folder / "annotations" / "instances_val2017.json").write_text('{"images": [')
+    with pytest.raises(UserError, match="instances_val2017"):
+        READERS["coco_single_label"].arrays()
 
 
 def test_with_real_a_missing_task_stops_before_anything_runs(tmp_path) -> None:
