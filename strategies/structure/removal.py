@@ -41,7 +41,7 @@ def remove(net: nn.Module, groups: list[Group], kept: Kept) -> None:
 def length(net: nn.Module, member: Member) -> int:
     """Positions along the dimension in which ``member`` holds the units, those of other groups included."""
     module = layer(net, member.module)
-    if isinstance(module, nn.modules.conv._ConvNd) and member.role == "consumer":
+    if isinstance(module, nn.modules.conv._ConvNd) and (member.role == "consumer" or member.filter_groups > 1):
         return module.in_channels  # A grouped convolution holds only the inputs of one of its groups.
     if is_attention(module):
         return heads_of(module)
