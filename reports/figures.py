@@ -76,7 +76,7 @@ def overview_picture(
         entries: dict[str, Any] = {}
         for ax, (title, table) in zip(axes, panels, strict=False):
             _curves(ax, table, look, cost="flops", front="on_front")
-            ax.set(title=shortened(title, 54), xlabel="charged FLOPs a task")
+            ax.set(title="\n".join(shortened(line) for line in title.splitlines()), xlabel="charged FLOPs a task")
             ax.set_ylabel("mean error over tasks")
             entries |= {name: handle for handle, name in zip(*ax.get_legend_handles_labels(), strict=True)}
         for ax in axes[len(panels) :]:

@@ -132,6 +132,8 @@ def _classes(column: Column, row: Mapping[str, Any], text: str) -> str:
     names = ["num"] if column.style != "text" else ["long"] if len(text) > 60 else []
     if column.heat and not missing(row[column.heat]):
         names.append("hot")
+    if column.key == "command":
+        names = ["command"]
     if column.key.startswith("verdict"):
         names.append(f"is-{text.replace(' ', '-')}")
     return " ".join(names)

@@ -74,7 +74,7 @@ def recovery_table(board: Board, curves: pd.DataFrame) -> Table:
         pd.DataFrame(rows),
         (
             Column("strategy", "Strategy"),
-            Column("share", "FLOPs of a prediction", "number"),
+            Column("share", "FLOPs of a prediction over dense", "number"),
             Column("setup", "Spent before the stream", "flops"),
             *(Column(name, *OPTIONAL[name]) for name in there),  # type: ignore[arg-type]
             Column("first", f"Error, least budget ({first})", "error"),

@@ -153,7 +153,7 @@ def _ran(frames: Frames) -> list[Table]:
 
 
 def _panels(made: Sequence[Made]) -> list[tuple[str, pd.DataFrame]]:
-    return [(f"{short_title(one.board)}, {provenance(one.board)} tasks", one.curve) for one in made]
+    return [(f"{short_title(one.board)}\ntasks: {provenance(one.board)}", one.curve) for one in made]
 
 
 def _overview(

@@ -72,8 +72,8 @@ def mixed(browse, made, facts, tmp_path_factory):
     drawn = [{**task, "name": f"drawn {task['name']}", "provenance": "emulated"} for task in real]
     for stream, tasks in (("nevis-mini", real), ("nevis22(seed=1)", drawn)):
         for backbone in ("efficientnet_lite0", "torchvision:resnet18(weights='made/on/emulated/tasks/resnet18.pt')"):
-            made(out / "runs", strategies=["finetune", "filter_pruned(flops=0.5)"], budgets=["0.1ep", "1ep"], seeds=2, tasks=tasks,
-                 stream=stream, setting={"backbone": backbone})  # fmt: skip
+            made(out / "runs", strategies=["finetune", "filter_pruned(flops=0.5)"], budgets=["0.1ep", "1ep"], seeds=2,
+                 tasks=tasks, stream=stream, setting={"backbone": backbone})  # fmt: skip
     return browse(write_report([out / "runs"], out / "report"), out / "screenshots")
 
 

@@ -123,6 +123,41 @@ def test_any_name_is_shown_as_it_is_and_breaks_nothing(one, tmp_path):
     assert r"\$x\textasciicircum{}2\$ \{brace\}" in tex
 
 
+def test_two_backbones_are_named_in_every_file_and_stand_beside_each_other(made, tmp_path):
+    for backbone, size in (("efficientnet_lite0", 64), ("torchvision:resnet18(weights='made/r.pt')", 32)):
+        made(tmp_path / "runs", strategies=["finetune", "ridge"], budgets=["1ep"], seeds=1,
+             setting={"backbone": backbone, "size": size})  # fmt: skip
+    write_report([tmp_path / "runs"], tmp_path, picture=tmp_path / "docs" / "main.svg")
+    tables = {path.stem for path in (tmp_path / "tables").glob("*.csv")}
+    nets = ("efficientnet_lite0", "resnet18")
+    assert {f"nevis-mini_{net}_{name}" for net in nets for name in ("curves", "claims", "optimal")} <= tables
+    overview = pd.read_csv(tmp_path / "tables" / "overview.csv").set_index("backbone")
+    for net, row in overview.iterrows():
+        own = f"nevis-mini_{'resnet18' if 'resnet18' in net else net}_optimal.csv"
+        alone = pd.read_csv(tmp_path / "tables" / own).iloc[0]
+        assert (row["strategy"], row["error"], row["n"]) == (alone["strategy"], alone["error"], alone["n"])
+    verdicts = pd.read_csv(tmp_path / "tables" / "verdicts.csv")
+    assert len(verdicts) == 15
+    assert sum(name.startswith("verdict") for name in verdicts.columns) == 2 * 2
+    svg = (tmp_path / "docs" / "main.svg").read_text()
+    assert len(svg) < 150_000
+    assert "prefers-color-scheme:dark" in svg
+    assert all(f"nevis-mini, {net}<" in svg for net in nets)
+    assert svg.count("tasks: 7 real, 1 emulated") == 2
+
+
+def test_no_interval_of_an_error_passes_zero_or_one(one, facts, tmp_path):
+    def error(strategy, task, budget, seed):
+        return 0.0 if (task + seed) % 2 else 0.02 if strategy == "finetune" else 0.99
+
+    for strategy in ("finetune", "ridge"):
+        for seed in range(2):
+            one(tmp_path, strategy, "1ep", seed, error_of=error, tasks=facts[:2])
+    board = boards(read([tmp_path]))[0]
+    for interval in (*board.eased.values(), *(board.interval(*cell) for cell in board.cells)):
+        assert 0 <= interval.low <= interval.value <= interval.high <= 1
+
+
 def test_mixed_streams_and_settings_are_kept_apart(one, tmp_path):
     one(tmp_path, "finetune", "1ep", 0)
     one(tmp_path, "finetune", "1ep", 0, setting={"size": 32})
