@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.backbone import zero_head
+from harness.backbone import Classifier, zero_head
 from harness.batches import stratified
 from harness.context import Context
 from harness.errors import UserError, unknown
@@ -22,7 +22,7 @@ from harness.seeding import numpy_generator
 from harness.strategy import Strategy
 from harness.task import Kind, Split, Task
 from harness.training import Recipe
-from strategies.starting import needs_one_of_each_class
+from strategies.starting import Head, needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
     "Naive": {},
@@ -32,6 +32,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "MAS": {"lambda_reg": 0.1, "alpha": 0.5},
     "Replay": {"mem_size": 200},
     "GEM": {"patterns_per_exp": 20, "memory_strength": 0.5},
+    "AGEM": {"patterns_per_exp": 20, "sample_size": 64},
 }
 """Methods and the settings that they need, Avalanche's own examples where it gives any."""
 
@@ -42,13 +43,14 @@ AFTERWARDS = {"EWC": 1.0, "MAS": 1.0}
 
 @dataclass
 class Avalanche(Strategy):
-    """A method of avalanche-lib: Naive, EWC, LwF, SI, MAS, Replay or GEM; one net, a head a task.
+    """A method of avalanche-lib: Naive, EWC, LwF, SI, MAS, Replay, GEM or AGEM; one net, a head a task.
 
     ``strength`` sets the method's first setting: the weight of its penalty, or the images that it remembers.
     """
 
     method: str = "Naive"
     strength: float | None = None
+    head: Head = Head()
     recipe: Recipe = Recipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
@@ -56,6 +58,7 @@ class Avalanche(Strategy):
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     """What is remembered from task to task: Avalanche's plugins and clock, and what the numbers of labels mean."""
 
+    version: ClassVar[int] = 2
     shares_weights: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
 
@@ -69,10 +72,12 @@ class Avalanche(Strategy):
     def prepare(self, ctx: Context) -> None:
         with _without_notices():
             from strategies.avalanche_parts import MultiHead
-        self.net = MultiHead(ctx.body())
+        # AGEM reads gradients as if they lay in memory row by row.
+        plain = torch.contiguous_format if self.method == "AGEM" else torch.preserve_format
+        self.net = MultiHead(ctx.body().to(memory_format=plain))
 
     def learn(self, task: Task, ctx: Context) -> None:
-        from strategies.avalanche_parts import MultiHead, OneHead, Pacer, optimiser
+        from strategies.avalanche_parts import MultiHead, OneHead, OneTask, Pacer
 
         net, number, recipe = self.net, len(self._heads), self.recipe.settled(statistics_hold=True)
         assert isinstance(net, MultiHead), "prepare comes before learn"
@@ -80,12 +85,15 @@ class Avalanche(Strategy):
         self._heads[task.name] = number
         data, passes = task.load(Split.TRAIN), AFTERWARDS.get(self.method, 0.0)
         each = ctx.meter.price(OneHead(net, number), ctx.shape(data)).flops
+        needs_one_of_each_class(task, ctx.meter.affordable(each * (1 + passes)))
+        if self.head.head_init != "zero":
+            start_head(Classifier(net.body, net.heads[str(number)]), data, task, ctx, self.head)
         affordable = ctx.meter.affordable(each * (1 + passes))
-        needs_one_of_each_class(task, affordable)
         if affordable < len(data):
             data = data[stratified(data.labels, int(affordable), numpy_generator(ctx.seed, task.name, "subset"))]
         with _without_notices(), torch.enable_grad():
-            agent = self._agent(optimiser(net, number, recipe), recipe, ctx)
+            net.statistics_hold = recipe.norm == "frozen"
+            agent = self._agent(OneTask(net, number, recipe), recipe, ctx)
             pacer = next(plugin for plugin in agent.plugins if isinstance(plugin, Pacer))
             pacer.begin(ctx, recipe, task.name, size=len(data), held_back=passes * each * len(data), each=each)
             numbers = self._kept["wanted"].numbers(data.labels)
@@ -120,6 +128,9 @@ class Avalanche(Strategy):
         agent.make_optimizer = lambda **_: None
         if "plugins" in self._kept:
             agent.plugins, agent.clock = self._kept["plugins"], self._kept["clock"]
+            for plugin in agent.plugins:
+                if hasattr(plugin, "sample_size"):  # AGEM's is shared out evenly: one image of each task at least.
+                    plugin.sample_size = max(plugin.sample_size, len(self._heads))
         return agent
 
     def predict(self, task: Task, images: Tensor) -> Tensor:

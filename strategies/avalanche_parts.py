@@ -18,12 +18,26 @@ from harness.training import Diverged, Recipe, scheduled
 
 
 class MultiHead(MultiTaskModule):  # type: ignore[misc]
-    """One body and a linear head for each task."""
+    """One body and a linear head for each task.
+
+    Attributes:
+        statistics_hold: batch norm keeps its running statistics in train mode too, which GEM and AGEM switch on by
+            themselves before they look at what they remember.
+    """
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = body
         self.heads = nn.ModuleDict()
+        self.statistics_hold = False
+
+    def train(self, mode: bool = True) -> "MultiHead":
+        super().train(mode)
+        if self.statistics_hold:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     def adaptation(self, experience: Any) -> None:
         """Heads are added before training; only what Avalanche asks of its own nets is kept up."""
@@ -98,7 +112,7 @@ class Wanted:
 class Pacer(SupervisedPlugin):  # type: ignore[misc]
     """Ends training when the budget, less what is held back for afterwards, does not pay for another step.
 
-    The schedule, the augmentation and the treatment of batch norm are those of :func:`harness.training.fit`.
+    The schedule and the augmentation are those of :func:`harness.training.fit`.
     """
 
     def __init__(self) -> None:
@@ -128,10 +142,6 @@ class Pacer(SupervisedPlugin):  # type: ignore[misc]
         assert self.ctx is not None
         meter = self.ctx.meter
         left = meter.remaining_flops - self.held_back
-        if self.recipe.norm == "frozen":
-            for module in strategy.model.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
         progress = max(
             1 - (left - self.each * self._next / 2) / self.flops_left if self.flops_left < math.inf else 0.0,
             1 - meter.remaining_seconds / self.seconds_left if self.seconds_left < math.inf else 0.0,
@@ -168,14 +178,26 @@ class Pacer(SupervisedPlugin):  # type: ignore[misc]
         self.ctx = None
 
 
-def optimiser(net: MultiHead, number: int, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with the rates of ``recipe``: one for the body and one for the head of the task at hand."""
-    assert recipe.lr is not None
-    assert recipe.head_lr is not None
-    groups = [
-        {"params": list(net.body.parameters()), "lr": recipe.lr, "initial_lr": recipe.lr},
-        {"params": list(net.heads[str(number)].parameters()), "lr": recipe.head_lr, "initial_lr": recipe.head_lr},
-    ]
-    return torch.optim.SGD(
-        groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=recipe.momentum > 0
-    )
+class OneTask(torch.optim.SGD):
+    """Learns the body and one head, but clears the gradients of all: GEM and AGEM read those of earlier heads too."""
+
+    def __init__(self, net: MultiHead, number: int, recipe: Recipe) -> None:
+        assert recipe.lr is not None
+        assert recipe.head_lr is not None
+        self.net = net
+        super().__init__(
+            [
+                {"params": list(net.body.parameters()), "lr": recipe.lr, "initial_lr": recipe.lr},
+                {
+                    "params": list(net.heads[str(number)].parameters()),
+                    "lr": recipe.head_lr,
+                    "initial_lr": recipe.head_lr,
+                },
+            ],
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.momentum > 0,
+        )
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.net.zero_grad(set_to_none)

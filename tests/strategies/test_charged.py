@@ -14,7 +14,7 @@ from harness.trial import Attempt, Trial
 BACKBONE = "timm:test_efficientnet(weights=none)"
 MORE = ["finetune(scope=norm)", "finetune(scope=last_stage, head_init=ridge)", "finetune(head_init=probe)"]
 MORE += ["filter_pruned(recalibrate_bn=32)", "finetune(init=previous)"]
-MORE += [f"avalanche(method={method})" for method in ("EWC", "LwF", "SI", "MAS", "Replay", "GEM")]
+MORE += [f"avalanche(method={method})" for method in ("EWC", "LwF", "SI", "MAS", "Replay", "GEM", "AGEM")]
 
 
 class Done(TorchDispatchMode):

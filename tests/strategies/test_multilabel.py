@@ -14,7 +14,7 @@ from harness.spec import Setting
 from harness.trial import Trial
 
 BACKBONE = "timm:test_efficientnet(weights=none)"
-SPECS = [*entries("strategies"), *(f"avalanche(method={name})" for name in ("EWC", "LwF", "Replay", "GEM"))]
+SPECS = [*entries("strategies"), *(f"avalanche(method={name})" for name in ("EWC", "LwF", "Replay", "GEM", "AGEM"))]
 SPECS += [f"finetune(head_init={name})" for name in ("ncm", "ridge", "probe")]
 TASK = "bars1"
 """The multilabel one of three; those beside it have classes."""

@@ -162,7 +162,7 @@ def test_five_neighbors_vote_as_in_scikit_learn(digits: Task) -> None:
     assert neighbor_score(shown, asked, digits, "cpu") == pytest.approx(theirs, abs=0.011)
 
 
-@pytest.mark.parametrize("method", ["Naive", "LwF", "SI", "MAS", "GEM"])
+@pytest.mark.parametrize("method", ["Naive", "LwF", "SI", "MAS", "GEM", "AGEM"])
 def test_methods_of_avalanche_keep_the_budget_over_two_tasks(method: str, run: Start) -> None:
     one = run(f"avalanche(method={method})", epochs=0.2)
     for name in ("first", "second"):
@@ -173,6 +173,23 @@ def test_methods_of_avalanche_keep_the_budget_over_two_tasks(method: str, run: S
     assert one.strategy.shares_weights
     one.task = replace(one.task, name="first")
     assert logits(one).shape == (200, 10)
+
+
+@pytest.mark.parametrize("method", ["Naive", "GEM", "AGEM", "EWC"])
+def test_statistics_hold_whatever_a_method_looks_at(method: str, run: Start) -> None:
+    one = run(f"avalanche(method={method})", epochs=0.2, backbone="timm:test_resnet(weights=none)")
+    before = {name: value.clone() for name, value in one.strategy.net.body.named_buffers()}
+    for name in ("first", "second"):
+        one.task = replace(one.task, name=name)
+        one.meter = ComputeMeter(flops=one.meter.flops_budget)
+        one.learn()
+    assert all(torch.equal(value, before[name]) for name, value in one.strategy.net.body.named_buffers())
+
+
+def test_a_head_of_avalanche_may_start_solved(run: Start) -> None:
+    zero, means = (run(f"avalanche(head_init={how})", epochs=0.3).learn() for how in ("zero", "ncm"))
+    assert means.meter.flops["extract"] > 0 == zero.meter.flops["extract"]
+    assert means.accuracy() > zero.accuracy()
 
 
 def test_naive_of_avalanche_costs_what_finetuning_costs(run: Start) -> None:
