@@ -75,12 +75,13 @@ def evaluate_before(strategy: Strategy, task: Task, split: Split, ctx: Context) 
 
 
 def _logits(predict: Predict, task: Task, examples: Examples, ctx: Context) -> torch.Tensor:
+    view = task.for_learning()  # Labels of what is asked stay hidden while predicting, too.
     parts = []
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH):
             images = ctx.inputs(examples, slice(start, start + BATCH))
             with ctx.autocast():
-                logits = predict(task, images)
+                logits = predict(view, images)
             if tuple(logits.shape) != (len(images), task.num_classes):
                 raise WrongShape(
                     f"predict gave logits of shape {tuple(logits.shape)} for {len(images)} images of task "
@@ -145,13 +146,13 @@ def mean_average_precision(scores: np.ndarray[Any, Any], labels: np.ndarray[Any,
 
 def latency(strategy: Strategy, task: Task, split: Split, ctx: Context) -> float:
     """Median seconds of one prediction for a single image, over a few calls."""
-    images = ctx.inputs(task.load(split), slice(0, 1))
+    images, view = ctx.inputs(task.load(split), slice(0, 1)), task.for_learning()
     times = []
     with torch.inference_mode():
         for _ in range(LATENCY_CALLS):
             begun = time.perf_counter()
             with ctx.autocast():
-                strategy.predict(task, images)
+                strategy.predict(view, images)
             if images.is_cuda:
                 torch.cuda.synchronize()
             times.append(time.perf_counter() - begun)

@@ -64,3 +64,9 @@ def test_check_says_a_line_for_each_promise_and_leaves_with_1_where_one_is_broke
     said = harness("check", "careless:Peeks", *options, code=1)
     assert said.stdout.startswith(f"BROKEN  {PEEKS}: task 'bars0'")
     assert said.stderr == "careless:Peeks: 1 broken\n"
+
+
+def test_a_run_ends_where_labels_are_looked_up_while_predicting(harness: Harness) -> None:
+    suite = ["--stream", "tiny:bars", "--backbone", "tiny:net", "--size", 16, "--budget", "1ep", "--seeds", 1]
+    said = harness("run", "smoke", *suite, "--strategy", "careless:Peeks(how=looks_up)", "--out", "out", code=1)
+    assert "split test is hidden" in said.stdout + said.stderr
