@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from harness.errors import UserError
 from strategies.structure.shapes import shapes_only
 
 Role = Literal["producer", "consumer", "unitwise"]
@@ -72,10 +73,17 @@ def channel_groups(net: nn.Module, size: int) -> list[Group]:
 
     Left out, because they cannot lose single units: widths cut by a split, heads of attention, and widths of layers
     that are used twice.
+
+    Raises:
+        UserError: a layer takes no part in the forward pass, such as a head that it does not ask: it would be left
+            with the width that it has.
     """
     with shapes_only(), torch.enable_grad():
         probe = copy.deepcopy(net).to("meta").eval().requires_grad_(True)
-        graph = _traced(probe, torch.zeros(1, 3, size, size, device="meta"))
+        outputs: list[Any] = []
+        graph = _traced(probe, torch.zeros(1, 3, size, size, device="meta"), outputs)
+        _check_reached(probe, outputs)
+        outputs.clear()
         found = [_group(graph, probe, raw) for raw in _raw_groups(graph)]
     # The graph and the layers point at each other in rings; without this they would live until the next collection.
     graph.__dict__.clear()
@@ -86,8 +94,13 @@ def channel_groups(net: nn.Module, size: int) -> list[Group]:
     return sorted(groups, key=lambda group: order.get(group.name, -1))
 
 
-def _traced(probe: nn.Module, images: Tensor) -> Any:
+def _traced(probe: nn.Module, images: Tensor, outputs: list[Any]) -> Any:
+    """The dependency graph; what the net gave is put into ``outputs``."""
     import torch_pruning
+
+    def seen(out: Any) -> Any:
+        outputs.append(out)
+        return out
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -97,13 +110,32 @@ def _traced(probe: nn.Module, images: Tensor) -> Any:
             probe,
             images,
             forward_fn=None,
-            output_transform=None,
+            output_transform=seen,
             unwrapped_parameters=[],
             customized_pruners={},
             ignored_layers=[],
             ignored_params=[],
             verbose=False,
         )
+
+
+def _check_reached(probe: nn.Module, outputs: list[Any]) -> None:
+    """Walk back from what the net gave to the weights that it was made of."""
+    todo = [item.grad_fn for out in outputs for item in (out if isinstance(out, (tuple, list)) else [out])]
+    steps, reached = set(todo), set()
+    while todo:
+        step = todo.pop()
+        if (variable := getattr(step, "variable", None)) is not None:
+            reached.add(id(variable))
+        new = {before for before, _ in getattr(step, "next_functions", ()) if before is not None} - steps
+        steps |= new
+        todo += new
+    for name, module in probe.named_modules():
+        if isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)) and id(module.weight) not in reached:
+            raise UserError(
+                f"layer {name!r} takes no part in the forward pass of {type(probe).__name__}, so it would keep a width "
+                "that its inputs lose; trace a forward pass that gives all heads' logits, or take the layer away"
+            )
 
 
 def _raw_groups(graph: Any) -> list[Any]:

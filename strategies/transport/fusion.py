@@ -35,8 +35,9 @@ class Transport:
         target_mass: what slots may receive: all alike, in proportion to their L1 score, or ``free``: each removed unit
             goes whole to its nearest slot.
         targets: slots are the kept units, or centers of clusters.
+        ground_cost: units are compared by their ``weights``, or by ``activation``: what they say to images.
         metric: distance between unit vectors.
-        weights: which weights make a unit's vector.
+        weights: which weights make a unit's vector, where these are compared.
         unit_length: vectors are scaled to length 1 first.
         discount: a unit's share counts only as far as its filters point the way of the kept unit's (cosine, at least
             0): nowhere, in every width, or where filters are ``depthwise``. Without it a removed unit is carried on
@@ -48,6 +49,7 @@ class Transport:
     scale: Scale = "variance"
     target_mass: Literal["uniform", "importance", "free"] = "uniform"
     targets: Literal["kept", "clusters"] = "kept"
+    ground_cost: Literal["weights", "activation"] = "weights"
     metric: Metric = "l2"
     weights: Weights = "all"
     unit_length: bool = True

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from harness.errors import UserError
 from harness.flops import flops_forward
 from harness.registry import make
 from strategies.structure.groups import Group, channel_groups
@@ -17,6 +18,7 @@ from strategies.structure.removal import Kept, remove
 from strategies.structure.units import layer, positions_back, positions_first, weight_of
 from strategies.transport.folding import Folded, folded, folded_weight, norms_behind, restore_norm
 from strategies.transport.fusion import Transport, fuse
+from strategies.transport.responses import responses
 
 SIZE = 16
 Net = Callable[..., nn.Module]
@@ -291,3 +293,66 @@ def test_nets_of_every_family_can_be_fused(name: str) -> None:
     body = make("backbones", f"{name}(weights=none)").build().eval()
     strategy = make("strategies", "ot_fused(layout=channel)")
     assert strategy.adapted(body, 32)(torch.randn(1, 3, 32, 32)).isfinite().all()
+
+
+def test_units_that_say_the_same_are_at_distance_zero_by_their_responses(small_net: Net, images: Tensor) -> None:
+    net = small_net(excite=True)
+    groups = channel_groups(net, SIZE)
+    inside = next(group for group in groups if group.name == "blocks.0.conv1")
+    with torch.no_grad():
+        norm = net.get_submodule("blocks.0.norm1")
+        for entry in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            entry[5] = entry[2]
+        net.get_submodule("blocks.0.conv1").weight[5] = net.get_submodule("blocks.0.conv1").weight[2]
+    found = responses(net, groups, images)
+    assert {name: len(vectors) for name, vectors in found.items()} == {group.name: group.width for group in groups}
+    assert torch.equal(found[inside.name][5], found[inside.name][2])
+    assert not torch.equal(found[inside.name][4], found[inside.name][2])
+    # One layer reads each unit of the last width in four places of its map of 2 x 2, for ten images.
+    assert found["blocks.2.conv3"].shape == (16, 4 * 10)
+
+
+def test_units_compared_by_their_responses_fuse_into_what_the_plan_says(small_net: Net, images: Tensor) -> None:
+    net = small_net()
+    groups = [group for group in hidden(net) if group.inner]
+    kept = kept_units(net, SIZE, groups, Pruning(keep=0.5))
+    by_images = copy.deepcopy(net)
+    report = fuse(by_images, groups, kept, SIZE, vectors=responses(net, groups, images))
+    other = fused(net, groups, kept)
+    assert all(width.cost > 0 for width in report.widths)
+    assert [p.shape for p in by_images.parameters()] == [p.shape for p in other.parameters()]
+    assert any(not torch.equal(a, b) for a, b in zip(by_images.parameters(), other.parameters(), strict=True))
+
+
+class TwoHeads(nn.Module):
+    """A small net whose features two heads read, in one forward pass."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.first, self.second = nn.Linear(10, 3), nn.Linear(10, 5)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(x)
+        return self.first(features), self.second(features)
+
+
+@laws
+@given(kind=kinds, seed=seeds)
+def test_every_head_of_a_fused_net_keeps_the_shape_of_its_logits(
+    kind: dict[str, int], seed: int, small_net: Net, images: Tensor
+) -> None:
+    net = TwoHeads(small_net(seed=seed, **kind)).eval()
+    groups = hidden(net)
+    # The features are an inner width here: both heads consume them.
+    features = next(group for group in groups if group.name == "body.last")
+    assert [member.module for member in features.of("consumer")] == ["first", "second"]
+    assert not {"first", "second"} & {group.name for group in groups}
+    kept = kept_units(net, SIZE, groups, Pruning(keep=0.5))
+    logits = fused(net, groups, kept)(images)
+    assert [part.shape for part in logits] == [(10, 3), (10, 5)]
+    assert all(part.isfinite().all() for part in logits)
+    # A head that the traced forward pass does not reach would be left with its old width.
+    net.third = nn.Linear(10, 2)
+    with pytest.raises(UserError, match="third"):
+        fused(net, hidden(net), kept)
