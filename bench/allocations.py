@@ -57,7 +57,7 @@ def lite0_table() -> Iterator[str]:
     yield "## EfficientNet-Lite0, pretrained on ImageNet, features not pruned\n"
     yield "Cosine between the centered features of the smaller and of the dense net, right after pruning; mean ± half"
     yield f"the 95 % interval over the {len(real.images)} tasks of nevis-mini, {IMAGES} images each, {SIZE} px. Bold:"
-    yield f"the best of all layouts, allocations and scores ({', '.join(SCORES)}) for either method at that cost, chosen on"
+    yield f"the best of all layouts, allocations and scores ({', '.join(SCORES)}) for either method, chosen on"
     yield f"{len(emulated.images)} emulated tasks; below it the defaults.\n"
     yield (
         "| FLOPs | layout, allocation, score | "
