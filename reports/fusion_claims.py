@@ -35,7 +35,10 @@ _FUSED = "needs ot_fused and the pruned strategy of its layout at the same keep-
 
 def fused_without_training(board: Board) -> Finding:
     """IF1. Error right after preparing, before any training, where runs recorded it."""
-    pairs = [p for p in _fused_pairs(board) if "error_before" in board.rows]
+    pairs = _fused_pairs(board)
+    if not pairs:
+        return not_tested(_FUSED)
+    pairs = [p for p in pairs if "error_before" in board.rows]
     gains = [
         (a, b, budget) for a, b, _ in pairs for budget in shared(board, a, b)[:1]
         if not np.isnan(board.values(a, budget, "error_before")).all()

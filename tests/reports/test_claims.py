@@ -10,6 +10,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
+from harness.records import line_of, read_log
 from harness.written import parse
 from reports.board import boards
 from reports.bootstrap import Draws, Interval
@@ -164,6 +165,24 @@ def test_fusion_after_finetuning_is_paired_with_pruning_of_the_same_shape(made, 
     assert found.verdict == "supported"
     assert found.estimate.value == pytest.approx(0.02, abs=0.003)
     assert {label for label, _ in found.cells} == set(strategies[:2])
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.05, "supported"), (-0.05, "refuted")])
+def test_fusion_without_training_is_judged_by_the_error_right_after(made, tmp_path, gain, verdict):
+    made(tmp_path, strategies=["filter_pruned(flops=0.5)", "ot_fused(flops=0.5)"])
+    for log in tmp_path.rglob("events.jsonl"):
+        before = 0.6 - gain * ("ot_fused" in str(log))
+        lines = []
+        for record in read_log(log).records:
+            if record["event"] == "learn":
+                lines.append(line_of({"event": "eval", "after": record["task"], "task": record["task"], "n": 50,
+                                      "split": "dev_test", "metric": "error_before", "value": before}))  # fmt: skip
+            lines.append(line_of(record))
+        log.write_text("".join(lines))
+    found = finding(boards(read([tmp_path]))[0], "IF1")
+    assert (found.verdict, found.estimate.n) == (verdict, 16)
+    assert found.estimate.value == pytest.approx(gain)
+    assert {budget for _, budget in found.cells} == {"0.1ep"}
 
 
 @pytest.mark.parametrize(("growth", "verdict"), [(0.03, "supported"), (-0.03, "refuted")])
