@@ -1,0 +1,158 @@
+"""How much of a net is worth a budget? The less may be spent, the more is pruned: by a rule fitted beforehand.
+
+The rule rests on emulated development tasks of a seed on which nothing is reported; it, the errors behind it and the
+command that made it stand in ``compute_optimal.toml``.
+"""
+
+import hashlib
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from harness.context import Context
+from harness.errors import UserError
+from harness.meter import ComputeMeter
+from harness.seeding import named_seed
+from harness.strategy import Strategy
+from harness.task import Split, Task
+from harness.training import Recipe
+from strategies.channel_pruned import ChannelPruned
+from strategies.filter_pruned import FilterPruned
+from strategies.finetune import Finetune, Start
+from strategies.ot_fused import OTFused
+from strategies.starting import Head
+from strategies.stretch import stretch
+from strategies.structure.pruning import Pruning
+
+Family = Literal["filter", "channel", "ot"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Shares of the dense net's FLOPs that did best, by budget; both grow.
+
+    Attributes:
+        budgets: in epochs of the dense net.
+        shares: the best at each budget.
+        tried: all that were tried; the last is 1, the dense net itself.
+    """
+
+    budgets: tuple[float, ...]
+    shares: tuple[float, ...]
+    tried: tuple[float, ...]
+
+    def share(self, epochs: float) -> float:
+        """The share of the fitted budget that is nearest by its logarithm."""
+        distance = [abs(math.log(epochs / budget)) for budget in self.budgets]
+        return self.shares[distance.index(min(distance))]
+
+
+@cache
+def fitted(family: Family) -> Rule:
+    """The rule of ``compute_optimal.toml``."""
+    found = tomllib.loads((files(__package__) / "compute_optimal.toml").read_text(encoding="utf-8"))[family]
+    return Rule(*(tuple(found[name]) for name in ("budgets", "shares", "tried")))
+
+
+@dataclass
+class ComputeOptimal(Strategy):
+    """Prune or fuse to the share of FLOPs that a fitted rule gives for the budget of the task, then finetune.
+
+    Each share is pruned or fused to when a task first asks for it, and paid for by that task, inside its budget. Where
+    the family cannot take so much from the net, the next larger share that the rule was fitted on is kept.
+
+    Attributes:
+        family: filter or channel pruning, or ``ot``: filters fused by optimal transport.
+    """
+
+    family: Family = "filter"
+    start: Start = Start()
+    head: Head = Head()
+    recipe: Recipe = Recipe()
+
+    net: nn.Module | None = field(default=None, init=False, repr=False)
+    _made: dict[float, Finetune] = field(default_factory=dict, init=False, repr=False)
+    _paid: list[float] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.start.init not in ("pretrained", "scratch"):
+            raise UserError(
+                f"compute_optimal(init={self.start.init}): nets of two tasks may differ in shape; expected "
+                "pretrained or scratch"
+            )
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        """Differs with the rule."""
+        return int.from_bytes(hashlib.sha256(repr((1, fitted(self.family))).encode()).digest()[:4], "big")
+
+    def learn(self, task: Task, ctx: Context) -> None:
+        epochs = ctx.meter.flops_budget / (ctx.dense_flops * task.sizes[Split.TRAIN])
+        if not 0 < epochs < math.inf:
+            raise UserError(f"compute_optimal: task {task.name!r} has no budget of FLOPs; expected one in ep or flops")
+        used = self._at(fitted(self.family).share(epochs), ctx)
+        used.recipe = self.recipe
+        used.learn(task, ctx)
+        self._used, self.net = used, used.net
+
+    def _at(self, share: float, ctx: Context) -> Finetune:
+        """The strategy that keeps ``share``, prepared; charged unless a task has paid for it already."""
+        if share not in self._made:
+            if share in self._paid:
+                with ctx.meter.unmetered():
+                    self._made[share] = self._prepared(share, replace(ctx, meter=ComputeMeter(device=ctx.device)))
+            else:
+                with stretch(ctx) as setup:
+                    self._made[share] = self._prepared(share, setup)
+                self._paid.append(share)
+        return self._made[share]
+
+    def _prepared(self, share: float, ctx: Context) -> Finetune:
+        for reached in fitted(self.family).tried:
+            if reached >= share:
+                made = self._family(reached)
+                try:
+                    # Weights that are drawn are those a run begins with, whenever a share is first asked for.
+                    with torch.random.fork_rng(devices=[]):
+                        torch.manual_seed(named_seed(ctx.seed, "prepare", "torch"))
+                        made.prepare(ctx)
+                except UserError:
+                    if reached == 1:
+                        raise
+                else:
+                    return made
+        raise AssertionError("the dense net is always tried")
+
+    def _family(self, share: float) -> Finetune:
+        start, head, recipe = self.start, self.head, self.recipe
+        if share >= 1:
+            return Finetune(start=start, head=head, recipe=recipe)
+        pruning = Pruning(flops=share)
+        match self.family:
+            case "filter":
+                return FilterPruned(start=start, head=head, recipe=recipe, pruning=pruning)
+            case "channel":
+                return ChannelPruned(start=start, head=head, recipe=recipe, pruning=pruning)
+            case "ot":
+                return OTFused(start=start, head=head, recipe=recipe, pruning=pruning)
+
+    def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
+        return self._used.untrained(task, ctx)
+
+    def predict(self, task: Task, images: Tensor) -> Tensor:
+        assert self.net is not None, "learn comes before predict"
+        return self.net(images)  # type: ignore[no-any-return]
+
+    def state(self) -> Mapping[str, Any]:
+        """Which shares are paid for."""
+        return {"paid": self._paid}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._paid = list(state["paid"])
