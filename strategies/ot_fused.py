@@ -1,7 +1,7 @@
 """What if the filters that pruning discards live on in those it keeps? Fusion by optimal transport."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -44,6 +44,8 @@ class OTFused(Finetune):
 
     fusion: Fusion | None = field(default=None, init=False, repr=False)
     """What the last fusion did."""
+    _whole: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
+    """A copy of the pretrained net, where each task fuses it anew."""
 
     preparation: ClassVar[CostPhase] = "fuse"
     statistics_hold: ClassVar[bool] = False
@@ -86,6 +88,10 @@ class OTFused(Finetune):
         return fused
 
     def prepare(self, ctx: Context) -> None:
+        if self._on_images:
+            body = ctx.body()
+            self._whole = lambda: copy.deepcopy(body)
+            return
         super().prepare(ctx)
         if self.fusion is not None:
             with ctx.meter.phase("fuse"):
@@ -99,7 +105,8 @@ class OTFused(Finetune):
 
     def _fused_for(self, task: Task, ctx: Context) -> nn.Module:
         """The pretrained net fused by what its units say to images of ``task``."""
-        body = with_prunable_attention(ctx.body()).eval()
+        assert self._whole is not None, "prepare comes before learn"
+        body = with_prunable_attention(self._whole()).eval()
         groups = prunable(body, ctx.size, self.layout)
         data = task.load(Split.TRAIN)
         price = ctx.meter.price(body, ctx.shape(data))

@@ -1,6 +1,6 @@
 """What if a task starts from all the nets learnt before it at once? Merging by optimal transport, then finetuning."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,13 +30,20 @@ class OTMerged(Finetune):
     parents: int = 3
     match_share: float = 0.3
 
+    _first: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
+    """A copy of the pretrained net."""
     _bodies: list[Mapping[str, Tensor]] = field(default_factory=list, init=False, repr=False)
+    """What the last tasks made of it."""
 
     def __post_init__(self) -> None:
         if self.parents < 1:
             raise UserError(f"parents={self.parents}: expected at least 1 net to start from, such as parents=3")
         if self.start.init != "pretrained":
             raise UserError(f"ot_merged(init={self.start.init}): it starts from merged nets; leave out init")
+
+    def prepare(self, ctx: Context) -> None:
+        super().prepare(ctx)
+        self._first = self._new_body
 
     def learn(self, task: Task, ctx: Context) -> None:
         if self._bodies:
@@ -46,7 +53,8 @@ class OTMerged(Finetune):
         self._bodies = [*self._bodies, self.net.body.state_dict()][-self.parents :]
 
     def _merged(self, ctx: Context) -> nn.Module:
-        body = ctx.body()
+        assert self._first is not None, "prepare comes before learn"
+        body = self._first()
         if len(self._bodies) == 1:
             body.load_state_dict(self._bodies[0])
             return body
@@ -54,7 +62,7 @@ class OTMerged(Finetune):
         each, matched = match_flops(body, groups), []
         left = self.match_share * ctx.meter.flops_budget
         for state in self._bodies:
-            parent = ctx.body()
+            parent = self._first()
             parent.load_state_dict(state)
             if each <= left:
                 with ctx.meter.phase("fuse"):
