@@ -11,6 +11,7 @@ from bench.work import CLASSES, LITE0, RESNET18, context
 from harness.backbone import Classifier, feature_width, zero_head
 from harness.batches import loss_of
 from harness.flops import flops_forward, flops_train
+from harness.quick_convolutions import QuickConvolutions
 from harness.registry import make
 
 BATCH, STEPS, SIZE = 32, 4, 64
@@ -51,11 +52,12 @@ def _steps(net: nn.Module, how: str) -> Callable[[], None]:
     images = torch.zeros(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
     wanted = torch.zeros(BATCH, dtype=torch.int64)
     half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=how.endswith("bf16"))
+    quick = QuickConvolutions()
 
     def train() -> None:
         net.train()
         for _ in range(STEPS):
-            with half:
+            with half, quick:
                 logits = net(images)
             net.zero_grad(set_to_none=True)
             loss_of(logits.float(), wanted).backward()
