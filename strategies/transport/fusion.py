@@ -96,6 +96,7 @@ def fuse(
         vectors: (width, d) by group name, where units are compared by something else than their weights.
     """
     begun = time.perf_counter()
+    turned = _filters_first(net)
     norms = norms_behind(net, size)
     names = {m.module for g in groups for m in g.members if isinstance(layer(net, m.module), _WEIGHTED)}
     folds = {name: folded(net, name, norms) for name in names}
@@ -119,7 +120,18 @@ def fuse(
             _write(net, member, kept[group.name], new)
             flops += 2.0 * len(plan.source) * new[0].numel()
     remove(net, groups, kept)
+    for module in turned:
+        module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
     return Fusion(tuple(table), flops, time.perf_counter() - begun)
+
+
+def _filters_first(net: nn.Module) -> list[nn.Conv2d]:
+    """Lay out anew the weights in channels-last order, and tell which: reading the slices of inputs from these takes
+    six times as long."""
+    turned = [m for m in net.modules() if isinstance(m, nn.Conv2d) and not m.weight.is_contiguous()]
+    for module in turned:
+        module.weight.data = module.weight.data.contiguous()
+    return turned
 
 
 def plan_for(net: nn.Module, group: Group, kept: Tensor, units: Tensor, transport: Transport) -> Plan:
