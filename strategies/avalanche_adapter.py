@@ -79,7 +79,8 @@ class Avalanche(Strategy):
     def learn(self, task: Task, ctx: Context) -> None:
         from strategies.avalanche_parts import MultiHead, OneHead, OneTask, Pacer
 
-        net, number, recipe = self.net, len(self._heads), self.recipe.settled(statistics_hold=True)
+        net, number = self.net, len(self._heads)
+        recipe = self.recipe.settled(statistics_hold=True, started=self.head.head_init != "zero")
         assert isinstance(net, MultiHead), "prepare comes before learn"
         net.heads[str(number)] = zero_head(ctx.backbone.num_features, task.num_classes).to(ctx.device)
         self._heads[task.name] = number

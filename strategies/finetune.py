@@ -108,7 +108,10 @@ class Finetune(Strategy):
 
     def settled(self) -> Recipe:
         """The recipe with nothing left open."""
-        return self.recipe.settled(statistics_hold=self.statistics_hold and self.start.init != "scratch")
+        return self.recipe.settled(
+            statistics_hold=self.statistics_hold and self.start.init != "scratch",
+            started=self.head.head_init != "zero",
+        )
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         assert self.net is not None, "learn comes before predict"

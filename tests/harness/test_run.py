@@ -12,7 +12,7 @@ from harness.batches import Augment
 from harness.records import canonical, line_of, read_log
 from harness.spec import PROTOCOL_VERSION, RunSpec
 from harness.suite import Suite, load_suite, made
-from harness.training import RATES
+from harness.training import RATES, STARTED
 
 SUITE = """
 streams = ["tiny:bars"]
@@ -210,8 +210,9 @@ def test_the_key_changes_with_what_changes_the_answer_and_with_nothing_else() ->
 
 def test_the_protocol_version_stands_for_what_the_key_does_not_spell_out() -> None:
     """Whoever changes these raises PROTOCOL_VERSION, so that old results are not taken for new ones."""
-    assert (PROTOCOL_VERSION, RATES, Augment()) == (
+    assert (PROTOCOL_VERSION, RATES, STARTED, Augment()) == (
         4,
         {"frozen": (0.0003, 0.005), "batch": (0.03, 0.05)},
+        0.1,
         Augment(area=(0.5, 1.0), aspect=(3 / 4, 4 / 3), flip=False),
     )
