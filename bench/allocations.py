@@ -25,7 +25,7 @@ from strategies.structure.removal import remove
 from strategies.structure.scores import Score
 from strategies.transport.fusion import Transport, fuse
 
-SIZE, IMAGES = 64, 96
+SIZE, IMAGES = 64, 64
 FLOPS = (0.95, 0.9)
 LAYOUTS: tuple[Layout, ...] = ("filter", "channel")
 ALLOCATIONS: tuple[Allocation, ...] = ("layer", "global")
@@ -52,7 +52,7 @@ def lite0_table() -> Iterator[str]:
     backbone: Backbone = make("backbones", "efficientnet_lite0")
     body = pretrained_classifier(0)
     body.reset_classifier(0)  # type: ignore[operator]
-    emulated = _seen(body, backbone, list(make("streams", CHOOSING))[::12])
+    emulated = _seen(body, backbone, list(make("streams", CHOOSING))[::20])
     real = _seen(body, backbone, list(make("streams", "nevis-mini")))
     yield "## EfficientNet-Lite0, pretrained on ImageNet, features not pruned\n"
     yield "Cosine between the centered features of the smaller and of the dense net, right after pruning; mean ± half"
