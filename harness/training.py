@@ -25,8 +25,9 @@ class Recipe:
         lr, head_lr: by default what fits ``norm``, see :data:`RATES`.
         rate: both are multiplied by it.
         norm: ``frozen``: batch norm keeps its running statistics; ``batch``: it normalizes by each batch and
-            re-estimates them; ``auto``: frozen where the statistics were measured on the weights as they are, batch
-            where weights were removed or drawn anew. In a few steps this decides more than the learning rate.
+            re-estimates them; ``auto``: frozen where the statistics were measured on the weights as they are, or a head
+            was solved with them; batch where weights were removed or drawn anew. In a few steps this decides more than
+            the learning rate.
         warmup: share of the budget over which the learning rate rises.
         smoothing: label smoothing.
         augment: random crops of images; ignored for features.

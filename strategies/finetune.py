@@ -108,10 +108,10 @@ class Finetune(Strategy):
 
     def settled(self) -> Recipe:
         """The recipe with nothing left open."""
-        return self.recipe.settled(
-            statistics_hold=self.statistics_hold and self.start.init != "scratch",
-            started=self.head.head_init != "zero",
-        )
+        # A head that was solved fits the statistics with which its features were made, whatever they are.
+        started = self.head.head_init != "zero"
+        hold = (self.statistics_hold or started) and self.start.init != "scratch"
+        return self.recipe.settled(statistics_hold=hold, started=started)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         assert self.net is not None, "learn comes before predict"

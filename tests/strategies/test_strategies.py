@@ -226,3 +226,18 @@ def test_a_multilabel_task_is_learnt_by_heads_in_closed_form(digits: Task, run: 
         one.task = replace(one.task, load=load, kind="multilabel")
         assert isinstance(one.ctx, Context)
         assert float((logits(one.learn()).argmax(dim=1).numpy() == truth).mean()) > 0.4
+
+
+@pytest.mark.parametrize(
+    ("spec", "norm"),
+    [
+        ("finetune", "frozen"),
+        ("finetune(init=scratch)", "batch"),
+        ("filter_pruned", "batch"),
+        ("filter_pruned(head_init=ridge)", "frozen"),
+        ("filter_pruned(head_init=ridge, init=scratch)", "batch"),
+        ("filter_pruned(norm=frozen)", "frozen"),
+    ],
+)
+def test_statistics_stay_where_they_belong_to_the_weights_or_a_head_was_solved_with_them(spec: str, norm: str) -> None:
+    assert make("strategies", spec).settled().norm == norm
