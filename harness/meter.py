@@ -123,7 +123,9 @@ class ComputeMeter:
 
     def __exit__(self, *_: Any) -> None:
         self._settle(wait=True)
-        self._pause()
+        # An exception may leave a loop in the middle of a step that is not watched: the end of that comes later.
+        if self._counter is not None:
+            self._pause()
         self._since = math.nan
 
     @contextmanager
@@ -190,7 +192,8 @@ class ComputeMeter:
         try:
             yield
         finally:
-            self._resume()
+            if self._counter is None and not math.isnan(self._since):
+                self._resume()
 
     def ledger(self) -> dict[str, float]:
         """``flops_<phase>`` and ``seconds_<phase>`` for every phase; ``flops`` and ``seconds``, their charged sums."""

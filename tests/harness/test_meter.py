@@ -122,6 +122,26 @@ def test_tests_are_hidden_from_a_learning_strategy() -> None:
             view.load(Split(split))
 
 
+def test_an_interruption_inside_an_unwatched_step_stays_what_it_is() -> None:
+    """The loop's generator is closed only after the meter: it must neither fail there nor begin to count again."""
+    meter = ComputeMeter(flops=1e9)
+    ctx = context(meter)
+    task = next(iter(bars()))
+    classifier = ctx.classifier(task)
+    batches = ctx.batches(task.load(Split.TRAIN), batch_size=4, name="loop", net=classifier, epochs=2)
+    with pytest.raises(KeyboardInterrupt), meter:
+        for number, (inputs, wanted, _) in enumerate(batches):
+            if number == 2:
+                raise KeyboardInterrupt
+            nn.functional.cross_entropy(classifier(inputs), wanted).backward()
+    spent = meter.spent_flops
+    batches.close()  # type: ignore[attr-defined]
+    torch.ones(4, 4) @ torch.ones(4, 4)
+    with meter:
+        pass
+    assert meter.spent_flops == spent > 0
+
+
 def test_divergence_is_noticed() -> None:
     task = bars().tasks[0]
     ctx = context(ComputeMeter(flops=2e6))
