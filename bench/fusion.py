@@ -2,7 +2,7 @@
 
 All widths at once, and one at a time, of half-width VGG-11 and ResNet-18, several trained nets each; inside the blocks
 of EfficientNet-Lite0; and how long fusing takes. ``make bench-fusion`` writes the tables to ``bench/FUSION.md``; it
-trains ten small nets first, which takes an hour or two on one core and is done once.
+trains ten small nets first, which takes an hour on one core and is done once; the rest takes a quarter of one.
 """
 
 import copy
