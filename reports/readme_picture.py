@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.errors import UserError
 from reports import figures
+from reports.frame import REFERENCE
 from reports.style import COLORS, FRONT, Look
 
 _LIGHT = {"ground": "#ffffff", "ink-2": "#4a4a4a", "grid": "#dddddd", "front": FRONT[0]}
@@ -18,13 +19,19 @@ _DARK = {"ground": "#16181a", "ink-2": "#bdbdb8", "grid": "#34383b", "front": FR
 def write_picture(panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str, Look], file: Path) -> None:
     """Write the panels of :func:`reports.figures.overview_picture` to ``file``, an SVG with a ground of its own.
 
+    A README is read in a glance: only :func:`few` of the strategies are drawn, and only where all tasks were learnt.
+
     Raises:
         UserError: the file does not end in .svg or cannot be written.
     """
     if file.suffix != ".svg":
         raise UserError(f"cannot write the picture to {str(file)!r}: expected a file that ends in .svg")
     with TemporaryDirectory() as folder:
-        svg = figures.save(figures.overview_picture(panels, look), Path(folder), "main_column")
+        svg = figures.save(
+            figures.overview_picture([(title, few(table)) for title, table in panels], look),
+            Path(folder),
+            "main_column",
+        )
     said = "Mean error over tasks against charged FLOPs a task, a line a strategy"
     head, _, body = figures.inline(svg, "main", said).partition(">")
     try:
@@ -32,6 +39,18 @@ def write_picture(panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str,
         file.write_text(_packed(f"{head}>{_style()}{body}"), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {str(file)!r}: {error.strerror}") from error
+
+
+def few(table: pd.DataFrame) -> pd.DataFrame:
+    """The complete rows of the reference, of what is on the Pareto front, and of each family's best variant.
+
+    Families are strategies that differ in options only; best is the least error at a strategy's largest budget.
+    """
+    whole = table[table["complete"].astype(bool)]
+    last = whole.sort_values("flops").drop_duplicates("strategy", keep="last").sort_values("error")
+    best = last[~last["strategy"].str.partition("(")[0].duplicated()]["strategy"]
+    front = whole[whole["on_front"].astype(bool)]["strategy"]
+    return whole[whole["strategy"].isin({REFERENCE, *best, *front})]
 
 
 def _packed(svg: str) -> str:
