@@ -1,4 +1,4 @@
-"""How is a task learnt? A strategy: a dataclass whose fields are its options, with four methods to fill in."""
+"""How is a task learnt? A strategy: a dataclass whose fields are its options, and the methods that a run calls."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
