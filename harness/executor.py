@@ -4,7 +4,6 @@ import math
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -39,6 +39,9 @@ LOG_BYTES = 1 << 20
 
 LEFT = 143
 """Exit code of a worker that was told to leave: 128 and SIGTERM."""
+
+PRELOAD = "NEVIS_HARNESS_PRELOAD"
+"""Tells :mod:`harness.preload` the modules of the suite."""
 
 _TICK = 1.0
 
@@ -76,6 +79,19 @@ def missing(specs: Iterable[RunSpec], out: Path, *, retry_failed: bool) -> list[
     return [spec for spec in specs if RunStore(out / spec.folder).status() not in settled]
 
 
+def warm(modules: Iterable[str] = ()) -> ForkServerContext:
+    """Begin the process that runs are forked from; it imports what they need, ``modules`` too, while we go on.
+
+    A second call changes nothing.
+    """
+    _one_thread_a_process()
+    os.environ[PRELOAD] = " ".join(modules)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.preload"])
+    forkserver.ensure_running()
+    return context
+
+
 def run_all(
     specs: Sequence[RunSpec],
     out: Path,
@@ -96,12 +112,7 @@ def run_all(
     Raises:
         KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, after every worker has been told to leave and has left.
     """
-    _one_thread_a_process()
-    context = multiprocessing.get_context("forkserver")
-    # What this process had to import to plan the runs, their processes need too: it is imported once, in the process
-    # that they are forked from.
-    packages = sorted(name for name in sys.modules if name.isidentifier() and not name.startswith("_"))
-    context.set_forkserver_preload(["harness.worker", *packages])
+    context = warm()
     waiting, later, begun = deque(specs), list[RunSpec](), set[str]()
     active, outcomes = list[_Worker](), list[Outcome]()
     with _signals_interrupt():

@@ -65,6 +65,18 @@ def takes(group: Group, text: str, option: str) -> bool:
     return option in signature(maker).parameters
 
 
+def module_of(group: Group, text: str) -> str:
+    """The module that holds what ``text`` names, whether it is there or not; nothing is imported.
+
+    Raises:
+        UserError: ``text`` cannot be read.
+    """
+    name = parse(text).name
+    known = entries(group)
+    family = name.partition(":")[0]
+    return known[name].module if name in known else known[family].module if family in known else family
+
+
 def _find(group: Group, written: Written) -> tuple[Any, Written]:
     known, what = entries(group), _ONE[group]
     family, _, member = written.name.partition(":")

@@ -12,7 +12,7 @@ import click
 
 from harness.errors import UserError, unknown
 from harness.records import RunStatus
-from harness.registry import takes
+from harness.registry import module_of, takes
 from harness.spec import RunSpec
 from harness.store import RunStore
 from harness.suite import Suite, load_suite, made
@@ -65,6 +65,16 @@ def chosen(suite: str, options: dict[str, Any]) -> list[RunSpec]:
         setting=setting,
     )
     return shard_of(asked.specs(), options["shard"])
+
+
+def _modules(suite: str, options: dict[str, Any]) -> list[str]:
+    """The modules behind a suite's streams, strategies and backbone; nothing is imported."""
+    base = load_suite(suite)
+    return sorted(
+        {module_of("streams", name) for name in options["streams"] or base.streams}
+        | {module_of("strategies", name) for name in options["strategies"] or base.strategies}
+        | {module_of("backbones", options["backbone"] or base.setting.backbone)}
+    )
 
 
 def _skipping(stream: str) -> str:
@@ -144,16 +154,19 @@ def run(
     **options: Any,
 ) -> int:
     """Carry out a suite; what is done already is not done again."""
-    from harness.executor import missing, run_all
+    from harness.executor import missing, run_all, warm
     from harness.progress import watching
     from harness.ray_executor import run_on_ray
 
     if executor not in ("local", "ray"):
         raise unknown("executor", executor, ["local", "ray"])
-    if executor == "local":
-        _check_device(device)
     out: Path = options["out"]
-    specs = chosen(options.pop("suite"), options)
+    suite = options.pop("suite")
+    if executor == "local":
+        # Both processes import torch; side by side they take the time of one.
+        warm(_modules(suite, options))
+        _check_device(device)
+    specs = chosen(suite, options)
     todo = missing(specs, out, retry_failed=retry_failed)
     _check_strategies(todo)
     if todo:

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+import timm
 import torch
 from torch import nn
 
@@ -97,8 +98,6 @@ def pretrained_classifier(size: int) -> nn.Module:
 
 
 def _net(size: int, *, num_classes: int) -> nn.Module:
-    import timm
-
     net: nn.Module = timm.create_model(f"tf_efficientnet_lite{size}", pretrained=False, num_classes=num_classes)
     return net
 

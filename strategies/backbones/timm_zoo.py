@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from torch import nn
 
@@ -15,8 +16,6 @@ from strategies.backbones.weights import existing, load_body, read_tensors, sha2
 
 def timm_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
     """A net of timm; ``weights``: DEFAULT (timm downloads), a file, or none. ``NAME.TAG`` chooses among timm's."""
-    import timm
-
     plain = name.partition(".")[0]
     if not timm.is_model(plain):
         raise unknown("timm net", plain, timm.list_models())
@@ -59,8 +58,6 @@ def timm_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
 
 
 def _body(name: str, *, pretrained: bool = False) -> nn.Module:
-    import timm
-
     options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0}
     try:
         # Position embeddings are resized to the image at hand, where a net has them.

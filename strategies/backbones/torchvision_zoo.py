@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torchvision import models
 
 from harness.backbone import Backbone
 from harness.errors import UserError, unknown
@@ -17,8 +18,6 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def torchvision_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
     """A net of torchvision; ``weights``: a name such as DEFAULT or IMAGENET1K_V1 (downloads), a file, or none."""
-    from torchvision import models
-
     known = models.list_models(module=models)
     if name not in known:
         raise unknown("torchvision net", name, known)
@@ -58,8 +57,6 @@ def torchvision_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
 
 def _bodied(name: str) -> tuple[nn.Module, str, int]:
     """The net without its last linear layer, and that layer's name and width."""
-    from torchvision import models
-
     # GoogLeNet and Inception draw their initial weights slowly and warn unless told how; nothing else knows the option.
     options = {"init_weights": True, "aux_logits": False} if name in ("googlenet", "inception_v3") else {}
     net = models.get_model(name, weights=None, **options)

@@ -8,7 +8,9 @@ linear assignment.
 import math
 from dataclasses import dataclass
 
+import ot
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 
@@ -95,12 +97,8 @@ def exact(distance: Tensor, sources: Tensor, source_mass: Tensor, slot_mass: Ten
     if len(source_mass) == len(slot_mass) and bool(
         (source_mass == source_mass[0]).all() & (slot_mass == slot_mass[0]).all()
     ):
-        from scipy.optimize import linear_sum_assignment
-
         row, column = linear_sum_assignment(distance.double().numpy())
         return torch.from_numpy(column), sources[torch.from_numpy(row)], source_mass[torch.from_numpy(row)]
-    import ot
-
     # Both marginals from one total, or the solver may find no feasible plan.
     scale = source_mass.sum() / slot_mass.sum()
     moved, log = ot.emd(
@@ -150,8 +148,6 @@ def entropic(distance: Tensor, slot_mass: Tensor, *, regularisation: float = 0.0
 
     Its excess over the optimum is its ``cost`` minus that of :func:`transported`.
     """
-    import ot
-
     width, slots = distance.shape
     own = torch.full((width,), 1 / width, dtype=torch.float64)
     costs = distance.double()
