@@ -1,6 +1,7 @@
 """What does every strategy start from? A backbone: a net from images to features, and where its weights came from."""
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -54,10 +55,33 @@ class Classifier(nn.Module):
         return self.head(self.body(images))  # type: ignore[no-any-return]
 
 
+def structure(net: nn.Module) -> Hashable:
+    """What two nets share that compute the same for every input shape, whatever their weights."""
+    return (
+        tuple((type(module), module.extra_repr(), _plain(module)) for module in net.modules()),
+        tuple((name, tuple(p.shape), p.requires_grad) for name, p in net.named_parameters()),
+    )
+
+
+def _plain(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    """What a layer of somebody's own may keep to itself: its numbers, texts and tuples."""
+    kinds = (bool, int, float, str, tuple)
+    return tuple((name, repr(value)) for name, value in vars(module).items() if isinstance(value, kinds))
+
+
+_widths: dict[Hashable, int] = {}
+"""Feature widths of nets seen before: a body is made anew for every task."""
+
+
 def feature_width(body: nn.Module, size: int) -> int:
     """Width of the features that ``body`` gives for images of ``size`` px, found without arithmetic."""
-    import copy
+    key = (size, structure(body))
+    if key not in _widths:
+        _widths[key] = _found_width(body, size)
+    return _widths[key]
 
+
+def _found_width(body: nn.Module, size: int) -> int:
     probe = copy.deepcopy(body).to("meta").eval()
     with torch.no_grad():
         features = probe(torch.zeros(1, 3, size, size, device="meta"))

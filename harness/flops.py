@@ -6,6 +6,7 @@ the optimiser are not (0.5 to 3.5 % of a step).
 
 import copy
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, shape_wrapper
 
-from harness.backbone import Classifier
+from harness.backbone import Classifier, structure
 from harness.quick_convolutions import weight_gradient_op
 
 aten = torch.ops.aten
@@ -159,7 +160,7 @@ def flops_train(net: nn.Module, *shape: int) -> int:
     return _counted(net, shape, backward=True)
 
 
-_known: dict[Any, int] = {}
+_known: dict[Hashable, int] = {}
 """What nets of one structure cost: a body is adapted once and trained on many tasks."""
 
 
@@ -170,12 +171,7 @@ def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
         asked = [net.head.weight.requires_grad, any(p.requires_grad for p in net.body.parameters())]
         passes = 1 + (sum(asked) if backward else 0)
         return _counted(net.body, shape, backward=backward) + 2 * shape[0] * width * classes * passes
-    key = (
-        backward,
-        shape,
-        tuple((type(module).__qualname__, module.extra_repr()) for module in net.modules()),
-        tuple((name, tuple(p.shape), p.requires_grad) for name, p in net.named_parameters()),
-    )
+    key = (backward, shape, structure(net))
     if key not in _known:
         probe = copy.deepcopy(net).to("meta")
         with torch.set_grad_enabled(backward), Counter() as count:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from harness.backbone import feature_width
 from harness.flops import Counter, flops_forward, flops_train
 
 
@@ -108,3 +109,20 @@ def test_solvers_and_vector_products_are_seen() -> None:
 def test_cost_is_proportional_to_the_batch(widths: list[int], batch: int) -> None:
     net = nn.Sequential(*(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)))
     assert flops_train(net, batch, widths[0], 6, 6) == batch * flops_train(net, 1, widths[0], 6, 6)
+
+
+class _FirstFeatures(nn.Module):
+    """Gives the first features only; how many, its printed form does not tell."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+        self.layer = nn.Linear(3, 8)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.layer(images.mean((2, 3)))
+        return features[:, : self.count]
+
+
+def test_nets_that_differ_only_in_a_number_of_their_own_are_told_apart() -> None:
+    assert [feature_width(_FirstFeatures(count), 8) for count in (5, 7, 5)] == [5, 7, 5]
