@@ -19,7 +19,7 @@ def rows(pairs: int) -> Iterator[Line]:
 
 def _suite(jobs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["run", "smoke", "--strategy", "finetune", "--budget", "0.3ep", "--seeds", "8"]
+        arguments = ["run", "smoke", "--strategy", "finetune", "--budget", "1ep", "--seeds", "8"]
         command = [sys.executable, "-c", _CODE, *arguments, "--jobs", str(jobs), "--out", folder]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

@@ -31,6 +31,7 @@ class Lines:
         self.begun: dict[str, float] = {}
         self.scores: dict[str, list[float]] = {}
         self.flops: dict[str, float] = {}
+        self.resumed: set[str] = set()
 
     def began(self, spec: RunSpec) -> None:
         self.begun[spec.key] = time.monotonic()
@@ -40,6 +41,8 @@ class Lines:
             self._print(f"note: {told.note}")
         if told.record is None:
             return
+        if spec.key not in self.flops and told.index:
+            self.resumed.add(spec.key)
         self.flops[spec.key] = self.flops.get(spec.key, 0) + told.record["flops"]
         if told.score is not None:
             self.scores.setdefault(spec.key, []).append(told.score)
@@ -59,9 +62,8 @@ class Lines:
         clock = f"{int(took) // 60:02d}:{int(took) % 60:02d}"
         if outcome.status is RunStatus.DONE:
             scores = self.scores.get(key, [])
-            mean = (
-                f"mean score {sum(scores) / len(scores):.3f} over {len(scores)} tasks" if scores else "no task scored"
-            )
+            which = f"the last {len(scores)} tasks (resumed)" if key in self.resumed else f"{len(scores)} tasks"
+            mean = f"mean score {sum(scores) / len(scores):.3f} over {which}" if scores else "no task scored"
             self._print(f"{count} {name}  {mean}  {self.flops.get(key, 0):.2e} FLOPs  {clock}")
         else:
             self._print(f"{count} {name}  {outcome.status.upper()}: {outcome.reason}")

@@ -73,6 +73,9 @@ def _literal(node: ast.expr, text: str) -> Any:
             return [_literal(item, text) for item in items]
         case ast.Tuple(elts=items):
             return tuple(_literal(item, text) for item in items)
+        case ast.Call():
+            inner = ast.unparse(node)
+            raise UserError(f"cannot read {text!r}: {inner!r} has options of its own; write it in quotes")
         case _:
             try:
                 return ast.literal_eval(node)

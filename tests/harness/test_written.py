@@ -56,6 +56,11 @@ def test_what_is_no_name_with_literals_is_refused(text: str) -> None:
         parse(text)
 
 
+def test_a_name_with_options_inside_another_is_asked_for_in_quotes() -> None:
+    with pytest.raises(UserError, match="write it in quotes"):
+        parse("capped(stream=nevis22(seed=4), train=250)")
+
+
 @pytest.mark.parametrize("text", ["0.1ep", "2e+12flops", "60s", "stream:1ep", "stream:60s"])
 def test_budgets_are_read_back(text: str) -> None:
     assert str(Budget.parse(text)) == text
