@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from harness.spec import path_safe
+from harness.written import parse
 from reports.board import Board
 
 _MORE = ("size", "precision", "scoring", "protocol_version", "weights_hash", "fingerprint")
@@ -33,5 +34,8 @@ def short_title(board: Board) -> str:
 
 
 def _bare(board: Board, fact: str) -> str:
-    """``resnet18`` of ``torchvision:resnet18(weights=...)``."""
-    return path_safe(str(board.setting[fact]).partition("(")[0].rpartition(":")[2])
+    """``resnet18`` of ``torchvision:resnet18(weights=...)``; of a stream made from a stream, that one's name."""
+    written = parse(str(board.setting[fact]))
+    if fact == "stream" and "stream" in written.options:
+        written = parse(str(written.options["stream"]))
+    return path_safe(written.name.rpartition(":")[2])

@@ -28,7 +28,8 @@ def nevis22(
 
     Args:
         variant: full (106 tasks), short (29), tiny (7), debug (2), imagenet_only (1), major_domain (70),
-            large_dataset (67), or the full stream without_first_30, without_last_30, without_imagenet; random_subset.
+            large_dataset (67), or the full stream without_first_30, without_last_30, without_imagenet; random_subset;
+            and, ours, spread (28 development tasks, at most one a data set, of 16 of the 17 domains).
         source: emulated; real: the real images, all of which must be at hand; best: real where they are at hand.
         tasks: names of those that are wanted; their order stays that of the stream.
         skip_missing: with ``source=real``, leave out the tasks whose images are missing. Part of the fingerprint.
