@@ -25,9 +25,10 @@ class Lines:
         self.verbose = verbose
         self.total = len(specs)
         self.ended_count = 0
-        self.widths = [
-            max([len(text) for text in column], default=0) for column in zip(*map(_names, specs), strict=True)
-        ]
+        # A stream that all runs share need not stand in every line.
+        self.streams = len({spec.stream for spec in specs}) > 1
+        names = [self._names(spec) for spec in specs]
+        self.widths = [max([len(text) for text in column], default=0) for column in zip(*names, strict=True)]
         self.begun: dict[str, float] = {}
         self.scores: dict[str, list[float]] = {}
         self.flops: dict[str, float] = {}
@@ -57,7 +58,7 @@ class Lines:
         self.ended_count += 1
         spec, key = outcome.spec, outcome.spec.key
         count = f"[{self.ended_count:{len(str(self.total))}d}/{self.total}]"
-        name = "  ".join(text.ljust(width) for text, width in zip(_names(spec), self.widths, strict=True))
+        name = "  ".join(text.ljust(width) for text, width in zip(self._names(spec), self.widths, strict=True))
         took = time.monotonic() - self.begun.get(key, time.monotonic())
         clock = f"{int(took) // 60:02d}:{int(took) % 60:02d}"
         if outcome.status is RunStatus.DONE:
@@ -67,6 +68,10 @@ class Lines:
             self._print(f"{count} {name}  {mean}  {self.flops.get(key, 0):.2e} FLOPs  {clock}")
         else:
             self._print(f"{count} {name}  {outcome.status.upper()}: {outcome.reason}")
+
+    def _names(self, spec: RunSpec) -> tuple[str, ...]:
+        named = (spec.strategy, str(spec.budget), f"seed {spec.seed}")
+        return (spec.stream, *named) if self.streams else named
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -83,7 +88,7 @@ class Live(Lines):
 
     def began(self, spec: RunSpec) -> None:
         super().began(spec)
-        self.bars[spec.key] = self.progress.add_task(" ".join(_names(spec)), total=1.0, what="starting")
+        self.bars[spec.key] = self.progress.add_task(" ".join(self._names(spec)), total=1.0, what="starting")
 
     def told(self, spec: RunSpec, told: "Told") -> None:
         super().told(spec, told)
@@ -107,7 +112,3 @@ def watching(specs: list[RunSpec], *, verbose: bool = False) -> Iterator[Lines]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         yield Live(specs, console, progress, verbose=verbose)
-
-
-def _names(spec: RunSpec) -> tuple[str, str, str, str]:
-    return spec.stream, spec.strategy, str(spec.budget), f"seed {spec.seed}"

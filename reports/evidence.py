@@ -134,15 +134,17 @@ def paired(board: Board, worse: Floats, better: Floats, *, tasks: Sequence[int] 
 def cross_fitted(board: Board, labels: Sequence[str], budget: str) -> Floats:
     """Errors (tasks, seeds) of the best of ``labels``, for each task chosen by its mean error on the *other* tasks.
 
-    Choosing on the task that is then scored would manufacture a gain.
+    Choosing on the task that is then scored would manufacture a gain. Tasks that not all ``labels`` have are nan.
     """
     tables = [board.values(label, budget) for label in labels]
     means = np.stack([seed_means(table) for table in tables])
+    known = ~np.isnan(means).any(axis=0)
     chosen = np.empty_like(tables[0])
     for task in range(len(chosen)):
-        rest = np.delete(means, task, axis=1)
-        best = int(np.argmin(rest.mean(axis=1))) if rest.shape[1] else 0
-        chosen[task] = tables[best][task]
+        others = known.copy()
+        others[task] = False
+        best = int(np.argmin(means[:, others].mean(axis=1))) if others.any() else 0
+        chosen[task] = tables[best][task] if known[task] else math.nan
     return chosen
 
 

@@ -36,25 +36,45 @@ FAR = frozenset({"ocr", "texture", "medical", "satellite", "remote-sensing"})
 
 
 def low_compute_gain(board: Board) -> Finding:
-    """C1. At the lowest third of the budgets, the best filter pruning of at most half, chosen on other tasks."""
+    """C1. At the lowest third of the budgets, the best filter pruning of at most half, chosen on other tasks.
+
+    The least budgets do not pay for every task: each task counts at those of them where all nets could learn it.
+    """
     dense = board.reference
     found = [label for label in pick(board, "filter_pruned") if kept(board, label) <= 0.5]
-    budgets = shared(board, dense, *found) if dense and found else []
-    low = [b for b in board.budgets[: -(-len(board.budgets) // 3)] if b in budgets]
+    low = [
+        budget
+        for budget in board.budgets[: -(-len(board.budgets) // 3)]
+        if dense and found and all((label, budget) in board.cells for label in (dense, *found))
+    ]
     if not dense or not low:
         return not_tested(
             "needs dense finetune and filter_pruned with keep or flops at most 0.5 at the lowest third of budgets"
         )
-    worse = np.mean([board.values(dense, b) for b in low], axis=0)
-    better = np.mean([cross_fitted(board, found, b) for b in low], axis=0)
+    tables = [np.stack([board.values(dense, b), cross_fitted(board, found, b)]) for b in low]
+    worse, better = _where_both(tables)
+    tasks = int((~np.isnan(worse)).any(axis=1).sum())
+    if tasks < 2:
+        return not_tested(f"needs two tasks that the dense net can pay for at {', '.join(low)}: here {tasks}")
     gain = paired(board, worse, better)
     relative = gain.value / (1 - mean_of(worse))
     cells = [(label, b) for b in low for label in (dense, *found)]
-    said = f"{points(gain)} at {', '.join(low)}, {relative:+.0%} of the dense accuracy"
+    where = "" if tasks == len(worse) else f", on the {tasks} tasks that all could pay for"
+    said = f"{points(gain)} at {', '.join(low)}{where}, {relative:+.0%} of the dense accuracy"
     verdict = gain_verdict(gain)
     if verdict == "supported" and relative < RELATIVE_GAIN:
         return Finding("refuted", f"the direction holds, the size does not: {said}", gain, cells)
     return Finding(verdict, said, gain, cells, gains=worse - better)
+
+
+def _where_both(tables: list[Floats]) -> Floats:
+    """Means over (2, tasks, seeds) tables, of the places where both have a value; nan where no table has both."""
+    stacked = np.stack(tables)
+    there = ~np.isnan(stacked).any(axis=1, keepdims=True)
+    count = there.sum(axis=0)
+    total = np.where(there, stacked, 0).sum(axis=0)
+    means: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return means
 
 
 def asymptotic_cost(board: Board) -> Finding:

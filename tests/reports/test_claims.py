@@ -78,6 +78,23 @@ def test_the_low_compute_gain_is_judged_by_direction_and_by_size(made, tmp_path,
     assert {budget for _, budget in found.cells} == {"0.1ep"}
 
 
+def test_tasks_that_the_dense_net_cannot_pay_for_do_not_keep_the_others_from_a_verdict(made, tmp_path):
+    budgets = ("0.1ep", "0.3ep", "1ep")
+    lost = ["font_glyphs", "faces"]
+    made(tmp_path, strategies=["finetune"], budgets=budgets[:1], seeds=3, infeasible=lost,
+         error_of=lambda strategy, task, budget, seed: 0.6 + noise(task, seed))  # fmt: skip
+
+    def error(written, task, budget):
+        return 0.6 - (0.2 if written.name == "filter_pruned" and budget == 0 else 0)
+
+    made(tmp_path, strategies=["finetune"], budgets=budgets[1:], seeds=3,
+         error_of=lambda strategy, task, budget, seed: 0.6 + noise(task, seed))  # fmt: skip
+    found = finding(board_of(made, tmp_path, ["filter_pruned(keep=0.5)"], error, budgets=budgets), "C1")
+    assert found.verdict == "supported"
+    assert f"on the {8 - len(lost)} tasks that all could pay for" in found.said
+    assert found.estimate.value == pytest.approx(0.2, abs=0.01)
+
+
 def test_a_keep_ratio_is_chosen_on_other_tasks_than_it_is_scored_on(made, tmp_path):
     def error(written, task, budget):
         # On each task another keep-ratio is lucky; none is better on the whole.
