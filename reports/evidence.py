@@ -138,7 +138,7 @@ def cross_fitted(board: Board, labels: Sequence[str], budget: str) -> Floats:
     """
     tables = [board.values(label, budget) for label in labels]
     means = np.stack([seed_means(table) for table in tables])
-    known = ~np.isnan(means).any(axis=0)
+    known: NDArray[np.bool_] = np.asarray(~np.isnan(means).any(axis=0))
     chosen = np.empty_like(tables[0])
     for task in range(len(chosen)):
         others = known.copy()
