@@ -25,6 +25,7 @@ from harness.budget import Budget
 from harness.environment import environment
 from harness.errors import UserError
 from harness.meter import ComputeMeter
+from harness.quick_convolutions import QuickConvolutions
 from harness.seeding import named_seed, numpy_generator, torch_generator
 from harness.spec import PROTOCOL_VERSION, Precision
 from harness.stream import Stream
@@ -184,6 +185,7 @@ def _train(net: Joint, data: list[Examples], plan: Pretraining, part: Path, devi
     images = math.inf if budget.epochs == math.inf else round(budget.epochs * sum(map(len, data)))
     each, kept = 0.0, time.monotonic()
     autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=plan.precision == "bf16")
+    quick = QuickConvolutions()
     net.train()
     with meter:
         while not meter.exhausted:
@@ -198,7 +200,7 @@ def _train(net: Joint, data: list[Examples], plan: Pretraining, part: Path, devi
             inputs, wanted = _batch(data, order.take(count), plan, device)
             spent = meter.spent_flops
             with meter.step(None, count):
-                with autocast:
+                with autocast, quick:
                     loss, known = net.losses(augmented(inputs, Augment(), draws), wanted)
                 optimiser.zero_grad()
                 loss.backward()

@@ -17,9 +17,10 @@ from harness.quick_convolutions import QuickConvolutions
 from harness.registry import make
 from harness.spec import RunSpec
 from harness.suite import opened
+from harness.task import Split
 
-START_SECONDS = 5.0
-"""Opening the stream and building the nets of one run, roughly; learning decides."""
+START_SECONDS = 3.0
+"""Opening the stream and building the nets of one run, roughly."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Cost:
     """Upper bound for a set of runs.
 
     Attributes:
+        flops: of learning. evaluation: FLOPs of scoring each task once with the dense net.
         seconds: of budgets in seconds.
         speed: FLOPs a second of a training step of the dense net, one thread.
     """
@@ -34,27 +36,34 @@ class Cost:
     runs: int
     tasks: int
     flops: float
+    evaluation: float
     seconds: float
     speed: float
 
     def hours(self, jobs: int) -> float:
         """Wall time with ``jobs`` processes on as many cores."""
-        return (self.flops / self.speed + self.seconds + self.runs * START_SECONDS) / jobs / 3600
+        return ((self.flops + self.evaluation) / self.speed + self.seconds + self.runs * START_SECONDS) / jobs / 3600
 
 
 def price(specs: Iterable[RunSpec]) -> Cost:
     """The most that ``specs`` may spend; unlimited tasks of a budget in seconds cost their seconds."""
     specs = list(specs)
-    flops = seconds = 0.0
+    flops = evaluation = seconds = 0.0
     tasks = 0
     for spec in specs:
-        mine = caps(spec, make_backbone(spec.setting.backbone), scored_tasks(opened(spec.stream), spec))
+        backbone, scored = make_backbone(spec.setting.backbone), scored_tasks(opened(spec.stream), spec)
+        mine = caps(spec, backbone, scored)
         tasks += len(mine)
+        # A forward pass is a third of a training step.
+        evaluation += sum(
+            task.sizes[Split(spec.setting.scoring)] * dense_flops(backbone, task.num_classes, spec.setting.size) / 3
+            for task in scored
+        )
         flops += sum(cap.flops for cap in mine if cap.flops < math.inf)
         seconds += sum(cap.seconds for cap in mine if cap.seconds < math.inf)
     settings = {(spec.setting.backbone, spec.setting.size) for spec in specs}
     speed = min((measured_speed(*setting) for setting in settings), default=math.nan)
-    return Cost(len(specs), tasks, flops, seconds, speed)
+    return Cost(len(specs), tasks, flops, evaluation, seconds, speed)
 
 
 make_backbone = cache(lambda name: make("backbones", name))

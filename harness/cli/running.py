@@ -123,7 +123,7 @@ def plan(as_json: bool, **options: Any) -> None:
     click.echo(f"at most {cost.flops:.3g} FLOPs of learning over {cost.tasks} tasks")
     click.echo(
         f"about {_clock(cost.hours(jobs))} with {jobs} jobs, at {cost.speed / 1e9:.1f} GFLOP/s a job "
-        "(a training step of the dense net, measured now; evaluation and start-up included roughly)"
+        "(a training step of the dense net, measured now; scoring and start-up included roughly)"
     )
 
 
