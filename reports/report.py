@@ -14,6 +14,7 @@ from markupsafe import Markup
 from reports import figures, page
 from reports.baselines import chosen
 from reports.board import Board, boards
+from reports.by_budget import budgets_table
 from reports.chart import chart_data
 from reports.claims import claims_table, provenance
 from reports.compare import compared
@@ -132,7 +133,13 @@ def _named(found: Sequence[Board]) -> list[tuple[Board, str]]:
 
 def _made(board: Board, frames: Frames, prefix: str) -> Made:
     curve, law = curves(board), scaling(board)
-    tables = [curves_table(board, curve), optimal_table(board), claims_table(board), scores_table(board, curve)]
+    tables = [
+        curves_table(board, curve),
+        budgets_table(board, curve),
+        optimal_table(board),
+        claims_table(board),
+        scores_table(board, curve),
+    ]
     tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
     tables += [recovery_table(board, curve), ranks_table(board), profiles_table(board), scaling_table(law)]
     tables += [chances_table(board), forgetting_table(board, frames)]

@@ -19,6 +19,7 @@ class Column:
 
     Attributes:
         key: column of the frame. title: what people read. style: how a value is written.
+        behind: column with a few words that stand behind the value.
         heat: column whose value in [0, 1] colors the cell.
         note: column with a remark shown on hover and to screen readers.
         link: name of the table on the page that the cell leads to.
@@ -30,6 +31,7 @@ class Column:
     style: Style = "text"
     low: str = ""
     high: str = ""
+    behind: str = ""
     heat: str = ""
     note: str = ""
     link: str = ""
@@ -40,8 +42,10 @@ class Column:
         """The cell's text."""
         text = written(row[self.key], self.style)
         if self.low and text != DASH and not missing(row[self.low]):
-            return f"{text} [{written(row[self.low], self.style)}, {written(row[self.high], self.style)}]"
-        return text
+            text += f" [{written(row[self.low], self.style)}, {written(row[self.high], self.style)}]"
+        return (
+            f"{text} {row[self.behind]}" if self.behind and not missing(row[self.behind]) and row[self.behind] else text
+        )
 
 
 @dataclass(frozen=True)

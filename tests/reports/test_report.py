@@ -73,6 +73,9 @@ def test_a_point_that_misses_a_task_is_shown_but_on_no_front(one, tmp_path):
     assert not table.loc["ot_fused(keep=0.5)", "on_front"]
     page = write_report([tmp_path], tmp_path / "out").read_text()
     assert "7 of 8" in page
+    assert "(7 tasks)" in page
+    (row,) = [line for line in (tmp_path / "out/tables/budgets.tex").read_text().splitlines() if "ot\\_fused" in line]
+    assert "(7 tasks)" in row
     assert "infeasible: the budget does not pay" in page
 
 
