@@ -107,17 +107,34 @@ def shared(board: Board, *labels: str) -> list[str]:
     return [b for b in board.budgets if all((x, b) in board.cells and board.complete(x, b) for x in labels)]
 
 
-def over_budgets(board: Board, label: str, budgets: Sequence[str]) -> Floats:
-    """Error (tasks, seeds) averaged over ``budgets``, by trapezoids over the logarithm of the budget."""
-    tables = [board.values(label, budget) for budget in budgets]
-    if len(tables) == 1:
-        return tables[0]
-    costs = [mean_of(board.values(label, budget, "budget_flops")) for budget in budgets]
+def side_by_side(board: Board, *labels: str) -> tuple[list[str], list[Floats]]:
+    """The budgets that ``labels`` share, and the error (tasks, seeds) of each over them.
+
+    The mean is by trapezoids over the logarithm of the budget. The least budgets do not pay for every task: a task of a
+    seed counts at those budgets where all of ``labels`` learnt it, and is nan where there is none.
+    """
+    budgets = [b for b in board.budgets if all((label, b) in board.cells for label in labels)]
+    if not budgets:
+        return [], []
+    errors = np.stack([[board.values(label, b) for b in budgets] for label in labels])
+    there = np.asarray(~np.isnan(errors).any(axis=0))
+    costs = [mean_of(board.values(labels[0], b, "budget_flops")) for b in budgets]
     x = np.log(costs) if np.isfinite(costs).all() else np.arange(len(budgets), dtype=float)
     steps = np.diff(x)
-    weights = np.concatenate([[0], steps]) + np.concatenate([steps, [0]])
-    total: Floats = np.tensordot(weights / weights.sum(), np.stack(tables), axes=1)
-    return total
+    ends = np.concatenate([[0], steps]) + np.concatenate([steps, [0]]) if len(budgets) > 1 else np.ones(1)
+    weights = np.where(there, ends[:, None, None], 0)
+    total = weights.sum(axis=0)
+    sums = (np.where(there, errors, 0) * weights).sum(axis=1)
+    used = [b for b, known in zip(budgets, there, strict=True) if known.any()]
+    return used, list(np.where(total > 0, sums / np.where(total > 0, total, 1), math.nan))
+
+
+def mean_gain(board: Board, pairs: Sequence[tuple[str, str]]) -> tuple[Floats, Floats, list[tuple[str, str]]]:
+    """Errors (tasks, seeds) of the second and of the first of ``pairs``, mean over them, and the cells they rest on."""
+    both = [side_by_side(board, a, b) for a, b in pairs]
+    first, second = (np.mean([tables[side] for _, tables in both], axis=0) for side in (0, 1))
+    cells = [(label, b) for pair, (budgets, _) in zip(pairs, both, strict=True) for b in budgets for label in pair]
+    return second, first, cells
 
 
 def paired(board: Board, worse: Floats, better: Floats, *, tasks: Sequence[int] | None = None) -> Interval:

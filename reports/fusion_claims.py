@@ -10,12 +10,13 @@ from reports.evidence import (
     gain_verdict,
     how_much,
     kept,
+    mean_gain,
     not_tested,
-    over_budgets,
     paired,
     pick,
     points,
     shared,
+    side_by_side,
 )
 
 
@@ -27,7 +28,7 @@ def _fused_pairs(board: Board) -> list[tuple[str, str, float]]:
         for label in pick(board, "ot_fused", but=("layout",)):
             if str(board.options[label].get("layout", "filter")) == layout and (key := how_much(board, label)) in plain:
                 found.append((label, plain[key], kept(board, label)))
-    return [pair for pair in found if shared(board, *pair[:2])]
+    return [pair for pair in found if side_by_side(board, *pair[:2])[0]]
 
 
 _FUSED = "needs ot_fused and the pruned strategy of its layout at the same keep-ratio"
@@ -58,10 +59,8 @@ def fused_after_finetuning(board: Board) -> Finding:
     pairs = _fused_pairs(board)
     if not pairs:
         return not_tested(_FUSED)
-    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b, _ in pairs], axis=0)
-    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b, _ in pairs], axis=0)
+    worse, better, cells = mean_gain(board, [(a, b) for a, b, _ in pairs])
     gain = paired(board, worse, better)
-    cells = [(x, budget) for a, b, _ in pairs for budget in shared(board, a, b) for x in (a, b)]
     said = f"fusion gains {points(gain)} over all budgets"
     return Finding(gain_verdict(gain), said, gain, cells, gains=worse - better)
 
@@ -72,11 +71,10 @@ def fusion_gain_grows(board: Board) -> Finding:
     if len({keep for *_, keep in pairs}) < 2:
         return not_tested("needs ot_fused and its pruned counterpart at two keep-ratios")
     (a, b, small), (c, d, large) = pairs[0], pairs[-1]
-    budgets = shared(board, a, b, c, d)
+    budgets, tables = side_by_side(board, a, b, c, d)
     if not budgets:
-        return not_tested("the two keep-ratios share no budget with every task")
-    tables = [over_budgets(board, x, budgets) for x in (b, a, d, c)]
-    at_small, at_large = tables[0] - tables[1], tables[2] - tables[3]
+        return not_tested("the two keep-ratios share no budget")
+    at_small, at_large = tables[1] - tables[0], tables[3] - tables[2]
     growth = paired(board, at_small, at_large)
     said = f"fusion gains {points(growth)} more where {small:g} is kept than where {large:g} is"
     cells = [(x, budget) for budget in budgets for x in (a, b, c, d)]

@@ -16,12 +16,13 @@ from reports.evidence import (
     gain_verdict,
     how_much,
     kept,
+    mean_gain,
     not_tested,
-    over_budgets,
     paired,
     pick,
     points,
     shared,
+    side_by_side,
 )
 
 RELATIVE_GAIN = 0.20
@@ -117,12 +118,10 @@ def _equal_pairs(board: Board, first: list[str], second: list[str]) -> list[tupl
 def _lead(board: Board, tasks: list[int] | None = None) -> tuple[Interval, list[tuple[str, str]], Floats] | None:
     """How far filter pruning is ahead of channel pruning over the pairs of equal FLOPs and all shared budgets."""
     pairs = _equal_pairs(board, pick(board, "filter_pruned"), pick(board, "channel_pruned"))
-    pairs = [(a, b) for a, b in pairs if shared(board, a, b)]
+    pairs = [(a, b) for a, b in pairs if side_by_side(board, a, b)[0]]
     if not pairs:
         return None
-    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b in pairs], axis=0)
-    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b in pairs], axis=0)
-    cells = [(label, budget) for a, b in pairs for budget in shared(board, a, b) for label in (a, b)]
+    worse, better, cells = mean_gain(board, pairs)
     return paired(board, worse, better, tasks=tasks), cells, worse - better
 
 
@@ -182,14 +181,12 @@ def _versus(board: Board, family: str, what: str, **control: str) -> Finding:
     """The plain family against one control option, same keep-ratio, over all shared budgets and keep-ratios."""
     plain = {how_much(board, label): label for label in pick(board, family)}
     others = {how_much(board, label): label for label in pick(board, family, **control)}
-    pairs = [(plain[k], others[k]) for k in plain if k in others and shared(board, plain[k], others[k])]
+    pairs = [(plain[k], others[k]) for k in plain if k in others and side_by_side(board, plain[k], others[k])[0]]
     if not pairs:
         told = ", ".join(f"{key}={value}" for key, value in control.items())
         return not_tested(f"needs {family} with {told} at the same keep-ratio as without")
-    worse = np.mean([over_budgets(board, b, shared(board, a, b)) for a, b in pairs], axis=0)
-    better = np.mean([over_budgets(board, a, shared(board, a, b)) for a, b in pairs], axis=0)
+    worse, better, cells = mean_gain(board, pairs)
     gain = paired(board, worse, better)
-    cells = [(label, budget) for a, b in pairs for budget in shared(board, a, b) for label in (a, b)]
     said = f"{what} {points(gain)} over all budgets"
     return Finding(gain_verdict(gain), said, gain, cells, gains=worse - better)
 
@@ -208,10 +205,10 @@ def no_win_in_sequence(board: Board) -> Finding:
     """C8. One net carried along the stream, on object tasks: pruned against dense."""
     dense, found = pick(board, "finetune", init="previous"), pick(board, "filter_pruned", init="previous")
     places = [i for i, domain in enumerate(board.tasks["domain"]) if str(domain).lower() in NEAR]
-    budgets = shared(board, dense[0], found[0]) if dense and found else []
+    budgets, tables = side_by_side(board, dense[0], found[0]) if dense and found else ([], [])
     if not budgets or len(places) < 2:
         return not_tested("needs finetune and filter_pruned with init=previous, and two tasks of objects or scenes")
-    worse, better = (over_budgets(board, label, budgets) for label in (dense[0], found[0]))
+    worse, better = tables
     gain = paired(board, worse, better, tasks=places)
     cells = [(label, budget) for budget in budgets for label in (dense[0], found[0])]
     verdict = gain_verdict(gain)
@@ -227,18 +224,20 @@ def best_keep_follows_budget(board: Board) -> Finding:
     # Keep-ratios and shares of FLOPs are two rulers: the one that more nets were made with is read.
     found = by_flops if 2 * len(by_flops) > len(found) else [label for label in found if label not in by_flops]
     keeps = {label: kept(board, label) for label in [*([board.reference] if board.reference else []), *found]}
-    budgets = shared(board, *keeps) if keeps else []
+    labels = list(keeps)
+    # Each budget over the tasks that all could learn there, so that it compares nets and not tasks.
+    tables = {b: both for b in board.budgets if (both := _common(board, labels, b)) is not None}
+    budgets = list(tables)
     if len(keeps) < 3 or len(budgets) < 3:
         return not_tested("needs three keep-ratios or shares of FLOPs (dense is one) at three budgets")
-    labels = list(keeps)
-    resampled = np.stack([[board.means(x, b) for x in labels] for b in budgets])
+    resampled = np.stack([[board.draws.means(table) for table in tables[b]] for b in budgets])
     ratios = np.asarray(list(keeps.values()))
-    best = ratios[np.argmin([[mean_of(board.values(x, b)) for x in labels] for b in budgets], axis=1)]
+    best = ratios[np.argmin([[mean_of(table) for table in tables[b]] for b in budgets], axis=1)]
     drawn = ratios[np.argmin(resampled, axis=1)]
     # Every strategy spends what the budget gives: its place in the order is enough for ranks.
     value = _correlation(tuple(best.tolist()))
     spread = np.asarray([_correlation(tuple(column)) for column in drawn.T.tolist()])
-    estimate = percentile(value, spread, board.values(labels[0], budgets[0]))
+    estimate = percentile(value, spread, tables[budgets[-1]][0])
     listed = ", ".join(f"{r:g} at {b}" for b, r in zip(budgets, best, strict=True))
     ruler = "share of FLOPs" if by_flops and found == by_flops else "keep-ratio"
     said = f"rank correlation {value:+.2f}; best {ruler} {listed}"
@@ -246,6 +245,15 @@ def best_keep_follows_budget(board: Board) -> Finding:
     if estimate.low > 0:
         return Finding("supported", said, estimate, cells)
     return Finding("refuted" if estimate.high <= 0 else "inconclusive", said, estimate, cells)
+
+
+def _common(board: Board, labels: list[str], budget: str) -> list[Floats] | None:
+    """Errors (tasks, seeds) of ``labels`` where all of them have one; None where that is on less than two tasks."""
+    if not labels or any((label, budget) not in board.cells for label in labels):
+        return None
+    errors = np.stack([board.values(label, budget) for label in labels])
+    there = np.asarray(~np.isnan(errors).any(axis=0))
+    return list(np.where(there, errors, math.nan)) if there.any(axis=1).sum() >= 2 else None
 
 
 @cache

@@ -15,7 +15,7 @@ from harness.written import parse
 from reports.board import boards
 from reports.bootstrap import Draws, Interval
 from reports.claims import claims, claims_table, judged
-from reports.evidence import Finding, cross_fitted, gain_verdict, pick
+from reports.evidence import Finding, cross_fitted, gain_verdict, pick, side_by_side
 from reports.frame import read
 from reports.needed import needed, spreads
 
@@ -93,6 +93,23 @@ def test_tasks_that_the_dense_net_cannot_pay_for_do_not_keep_the_others_from_a_v
     assert found.verdict == "supported"
     assert f"on the {8 - len(lost)} tasks that all could pay for" in found.said
     assert found.estimate.value == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_task_counts_at_the_budgets_where_both_learnt_it(made, tmp_path):
+    def flat(error):
+        return lambda strategy, task, budget, seed: error[strategy.partition("(")[0], budget]
+
+    error = flat({("finetune", "0.1ep"): 0.6, ("finetune", "1ep"): 0.6,
+                  ("filter_pruned", "0.1ep"): 0.5, ("filter_pruned", "1ep"): 0.4})  # fmt: skip
+    made(tmp_path, strategies=["finetune"], budgets=["0.1ep"], seeds=2, infeasible=["faces"], error_of=error)
+    made(tmp_path, strategies=["finetune"], budgets=["1ep"], seeds=2, error_of=error)
+    made(tmp_path, strategies=["filter_pruned"], budgets=["0.1ep", "1ep"], seeds=2, error_of=error)
+    board = boards(read([tmp_path]))[0]
+    budgets, (dense, pruned) = side_by_side(board, "finetune", "filter_pruned")
+    gains = dict(zip(board.tasks["task"], (dense - pruned).mean(axis=1), strict=True))
+    assert budgets == ["0.1ep", "1ep"]
+    assert gains.pop("faces") == pytest.approx(0.2)
+    assert list(gains.values()) == pytest.approx([0.15] * len(gains))
 
 
 def test_a_keep_ratio_is_chosen_on_other_tasks_than_it_is_scored_on(made, tmp_path):
