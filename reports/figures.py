@@ -163,6 +163,10 @@ def _law(ax: Any, found: "Scaling", look: Mapping[str, Look]) -> None:
     ax.legend(loc="best", handlelength=2.6, fontsize=6.5)
 
 
+TOLD = 4
+"""Hollow points that are told apart by how many tasks they have; more of them would be unreadable, and a table has it."""
+
+
 def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str, front: str) -> None:
     ax.set_xscale("log")
     drawn = table[np.isfinite(table[cost]) & (table[cost] > 0) & np.isfinite(table["error"])]
@@ -173,6 +177,7 @@ def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str
     if len(best) > 1:
         ax.step(best[cost], best["error"], where="post", color=FRONT[0], lw=5, alpha=0.28, solid_capstyle="round",
                 label="Pareto front", zorder=1)  # fmt: skip
+    told = (~drawn["complete"].astype(bool)).sum() <= TOLD
     for label in dict.fromkeys(drawn["strategy"]):
         part = drawn[drawn["strategy"] == label].sort_values(cost)
         mine = look[label]
@@ -189,8 +194,9 @@ def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str
         for row in torn.itertuples():
             name = shortened(label) if whole.empty and row.Index == torn.index[0] else "_"
             ax.plot(getattr(row, cost), row.error, ls="none", mfc="none", label=name, **style)
-            ax.annotate(f"{row.tasks} of {row.of_tasks} tasks", (getattr(row, cost), row.error), xytext=(4, 4),
-                        textcoords="offset points", fontsize=6, color=mine.light)  # fmt: skip
+            if told:
+                ax.annotate(f"{row.tasks} of {row.of_tasks} tasks", (getattr(row, cost), row.error), xytext=(4, 4),
+                            textcoords="offset points", fontsize=6, color=mine.light)  # fmt: skip
     _log_ticks(ax)
 
 
