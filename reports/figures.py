@@ -164,7 +164,7 @@ def _law(ax: Any, found: "Scaling", look: Mapping[str, Look]) -> None:
 
 
 TOLD = 4
-"""Hollow points that are told apart by how many tasks they have; more of them would be unreadable, and a table has it."""
+"""Hollow points beside which the number of their tasks is written; more would be unreadable, and a table has it."""
 
 
 def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str, front: str) -> None:
