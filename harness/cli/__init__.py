@@ -50,10 +50,10 @@ def harness() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The console script: 0 all well, 1 some run failed, 2 the command or a file was wrong, 130 interrupted."""
-    # A plugin written as module:Class is looked for where the command was given, as python -m would.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
+        # A plugin written as module:Class is looked for where the command was given, as python -m would.
+        if (here := _here()) not in sys.path:
+            sys.path.insert(0, here)
         code = harness.main(args=arguments, standalone_mode=False)
     except (UserError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
@@ -67,3 +67,10 @@ def main(arguments: list[str] | None = None) -> Any:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise UserError("the folder in which this was called is gone; go to one that is there") from error

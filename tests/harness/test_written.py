@@ -155,6 +155,17 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_run(harness: Harness
     assert "cannot write results to file/out" in said
 
 
+def test_a_working_folder_that_is_gone_is_said(
+    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    said = harness("list", "suites", code=2)
+    assert said.stderr == "error: the folder in which this was called is gone; go to one that is there\n"
+
+
 def test_json_is_one_document_and_nothing_else(harness: Harness) -> None:
     for kind in ("streams", "strategies", "backbones", "suites"):
         assert all(row["name"] for row in json.loads(harness("list", kind, "--json").stdout))
