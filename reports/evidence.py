@@ -130,11 +130,22 @@ def side_by_side(board: Board, *labels: str) -> tuple[list[str], list[Floats]]:
 
 
 def mean_gain(board: Board, pairs: Sequence[tuple[str, str]]) -> tuple[Floats, Floats, list[tuple[str, str]]]:
-    """Errors (tasks, seeds) of the second and of the first of ``pairs``, mean over them, and the cells they rest on."""
+    """Errors (tasks, seeds) of the second and of the first of ``pairs``, mean over them, and the cells they rest on.
+
+    A seed for which not all pairs were run counts with those that were.
+    """
     both = [side_by_side(board, a, b) for a, b in pairs]
-    first, second = (np.mean([tables[side] for _, tables in both], axis=0) for side in (0, 1))
+    first, second = mean_where_all(np.stack([tables for _, tables in both]))
     cells = [(label, b) for pair, (budgets, _) in zip(pairs, both, strict=True) for b in budgets for label in pair]
     return second, first, cells
+
+
+def mean_where_all(tables: Floats) -> Floats:
+    """Means over the first axis of (tables, sides, tasks, seeds), of the places where all sides have a value."""
+    there = np.asarray(~np.isnan(tables).any(axis=1, keepdims=True))
+    count = there.sum(axis=0)
+    means: Floats = np.where(count > 0, np.where(there, tables, 0).sum(axis=0) / np.maximum(count, 1), math.nan)
+    return means
 
 
 def paired(board: Board, worse: Floats, better: Floats, *, tasks: Sequence[int] | None = None) -> Interval:

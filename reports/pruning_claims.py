@@ -17,6 +17,7 @@ from reports.evidence import (
     how_much,
     kept,
     mean_gain,
+    mean_where_all,
     not_tested,
     paired,
     pick,
@@ -52,8 +53,7 @@ def low_compute_gain(board: Board) -> Finding:
         return not_tested(
             "needs dense finetune and filter_pruned with keep or flops at most 0.5 at the lowest third of budgets"
         )
-    tables = [np.stack([board.values(dense, b), cross_fitted(board, found, b)]) for b in low]
-    worse, better = _where_both(tables)
+    worse, better = mean_where_all(np.stack([[board.values(dense, b), cross_fitted(board, found, b)] for b in low]))
     tasks = int((~np.isnan(worse)).any(axis=1).sum())
     if tasks < 2:
         return not_tested(f"needs two tasks that the dense net can pay for at {', '.join(low)}: here {tasks}")
@@ -66,16 +66,6 @@ def low_compute_gain(board: Board) -> Finding:
     if verdict == "supported" and relative < RELATIVE_GAIN:
         return Finding("refuted", f"the direction holds, the size does not: {said}", gain, cells)
     return Finding(verdict, said, gain, cells, gains=worse - better)
-
-
-def _where_both(tables: list[Floats]) -> Floats:
-    """Means over (2, tasks, seeds) tables, of the places where both have a value; nan where no table has both."""
-    stacked = np.stack(tables)
-    there = ~np.isnan(stacked).any(axis=1, keepdims=True)
-    count = there.sum(axis=0)
-    total = np.where(there, stacked, 0).sum(axis=0)
-    means: Floats = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return means
 
 
 def asymptotic_cost(board: Board) -> Finding:
@@ -162,15 +152,17 @@ def pruned_over_probe(board: Board) -> Finding:
     best: tuple[Interval, str, Floats] | None = None
     crossing = None
     cells = []
-    for budget in shared(board, *probes, *found) if probes and found else []:
-        mine = cross_fitted(board, found, budget)
-        tables = [board.values(probe, budget) for probe in probes]
-        worse = min(tables, key=mean_of)
-        gain = paired(board, worse, mine)
-        cells += [(label, budget) for label in (*probes, *found)]
+    for budget in board.budgets:
+        rivals, mine = ([x for x in labels if budget in shared(board, x)] for labels in (probes, found))
+        if not rivals or not mine:
+            continue
+        pruned = cross_fitted(board, mine, budget)
+        worse = min((board.values(probe, budget) for probe in rivals), key=mean_of)
+        gain = paired(board, worse, pruned)
+        cells += [(label, budget) for label in (*rivals, *mine)]
         crossing = crossing or (budget if gain.value > 0 else None)
         if best is None or gain.low > best[0].low:
-            best = gain, budget, worse - mine
+            best = gain, budget, worse - pruned
     if best is None:
         return not_tested("needs linear_probe and filter_pruned at one budget")
     said = f"{points(best[0])} at {best[1]}; ahead of the probe from {crossing or 'no budget'} on"
@@ -224,6 +216,9 @@ def best_keep_follows_budget(board: Board) -> Finding:
     # Keep-ratios and shares of FLOPs are two rulers: the one that more nets were made with is read.
     found = by_flops if 2 * len(by_flops) > len(found) else [label for label in found if label not in by_flops]
     keeps = {label: kept(board, label) for label in [*([board.reference] if board.reference else []), *found]}
+    # What was run at fewer budgets than the dense net would narrow the comparison to those.
+    wanted = [b for b in board.budgets if (board.reference, b) in board.cells]
+    keeps = {label: share for label, share in keeps.items() if all((label, b) in board.cells for b in wanted)}
     labels = list(keeps)
     # Each budget over the tasks that all could learn there, so that it compares nets and not tasks.
     tables = {b: both for b in board.budgets if (both := _common(board, labels, b)) is not None}
