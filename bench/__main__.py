@@ -46,23 +46,24 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}; all by default")
     parser.add_argument("--pairs", type=int, default=5, help="pairs a ratio (default 5)")
     parser.add_argument(
-        "--write", action="store_true", help="write bench/RESULTS.md, which names the rows that were left out"
+        "--write", action="store_true", help="put the rows into bench/RESULTS.md; rows that were not asked for stay"
     )
     asked = parser.parse_args()
     if wrong := [row for row in asked.rows if row not in ROWS]:
         parser.error(f"no row {wrong[0]!r}; rows: {', '.join(ROWS)}")
     torch.set_num_threads(1)
     keep_freed_memory()
-    lines = []
+    lines: dict[str, list[str]] = {}
     for row in asked.rows or ROWS:
         for line in import_module(ROWS[row]).rows(asked.pairs):
             print(shown(line), flush=True)
-            lines.append(shown(line))
+            lines.setdefault(row, []).append(shown(line))
     if asked.write:
         hardware = environment()["hardware"]
         system = hardware["system"].split()[0]
         packages = environment()["packages"]
-        left_out = [f"`{row}`" for row in ROWS if asked.rows and row not in asked.rows]
+        before = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+        kept = {row: [line for line in before if line.startswith(f"| `{row}` |")] for row in ROWS}
         text = [
             "# Speed",
             "",
@@ -71,10 +72,9 @@ def main() -> None:
             "the smallest and largest ratio. A ratio is the time of what is named first over what is named second; the",
             "seconds are in the same order. A row alone: `python -m bench ROW`.",
             "",
-            *([f"Not measured this time: {', '.join(left_out)}.", ""] if left_out else []),
             "| row | what | ratio | seconds | aim | note |",
             "| --- | --- | --- | --- | --- | --- |",
-            *lines,
+            *(line for row in ROWS for line in lines.get(row, kept[row])),
             "",
         ]
         RESULTS.write_text("\n".join(text), encoding="utf-8")
