@@ -68,7 +68,9 @@ def overview_picture(
     columns = 1 if width < 5 or len(panels) == 1 else 2
     with mpl.rc_context(RC):
         rows = -(-len(panels) // columns)
-        legend = 0.19 * -(-(len(labels) + 1) // (1 if width < 5 else 3)) + 0.1
+        names = ["Pareto front", *map(shortened, labels)]
+        abreast = _abreast(names, width)
+        legend = 0.19 * -(-len(names) // abreast) + 0.1
         height = (2.5 if len(panels) > 1 else 3.4) * rows + legend
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.get_layout_engine().set(rect=(0, legend / height, 1, 1 - legend / height))  # type: ignore[union-attr, call-arg]
@@ -83,9 +85,20 @@ def overview_picture(
             ax.set_axis_off()
         figure.legend(
             list(entries.values()), list(entries), loc="lower left", bbox_to_anchor=(0.02, 0),
-            ncols=1 if width < 5 else 3, handlelength=3.2, columnspacing=1.2, labelspacing=0.35,
+            ncols=abreast, handlelength=3.2, columnspacing=1.2, labelspacing=0.35,
         )  # fmt: skip
     return figure
+
+
+def _abreast(names: Sequence[str], width: float) -> int:
+    """Columns of a legend below a figure of ``width`` inches, which fills them one after the other."""
+    for columns in (3, 2):
+        rows = -(-len(names) // columns)
+        widest = [max(map(len, names[place : place + rows])) for place in range(0, len(names), rows)]
+        # A letter takes about 0.057 inches, the line and the space beside it half an inch.
+        if sum(0.5 + 0.057 * letters for letters in widest) <= width:
+            return columns
+    return 1
 
 
 def optimal_picture(
