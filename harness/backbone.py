@@ -56,7 +56,7 @@ class Classifier(nn.Module):
 
 
 def structure(net: nn.Module) -> Hashable:
-    """What two nets share that compute the same for every input shape, whatever their weights."""
+    """What two nets share whose operations are the same for every input shape, whatever their weights and mode."""
     return (
         tuple((type(module), module.extra_repr(), _plain(module)) for module in net.modules()),
         tuple((name, tuple(p.shape), p.requires_grad) for name, p in net.named_parameters()),
@@ -66,7 +66,9 @@ def structure(net: nn.Module) -> Hashable:
 def _plain(module: nn.Module) -> tuple[tuple[str, str], ...]:
     """What a layer of somebody's own may keep to itself: its numbers, texts and tuples."""
     kinds = (bool, int, float, str, tuple)
-    return tuple((name, repr(value)) for name, value in vars(module).items() if isinstance(value, kinds))
+    # A net is counted once, whether it is about to be trained or to predict.
+    own = {name: value for name, value in vars(module).items() if name != "training"}
+    return tuple((name, repr(value)) for name, value in own.items() if isinstance(value, kinds))
 
 
 _widths: dict[Hashable, int] = {}

@@ -43,9 +43,7 @@ class Column:
         text = written(row[self.key], self.style)
         if self.low and text != DASH and not missing(row[self.low]):
             text += f" [{written(row[self.low], self.style)}, {written(row[self.high], self.style)}]"
-        return (
-            f"{text} {row[self.behind]}" if self.behind and not missing(row[self.behind]) and row[self.behind] else text
-        )
+        return f"{text} {row[self.behind] if self.behind else ''}".rstrip()
 
 
 @dataclass(frozen=True)
