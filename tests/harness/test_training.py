@@ -8,22 +8,46 @@ from harness.backbone import Classifier
 from harness.training import RATES, STARTED, Recipe, sgd
 
 
-def test_the_optimizer_takes_the_steps_of_plain_sgd() -> None:
-    def trained(*, fused: bool) -> nn.Module:
-        torch.manual_seed(0)
-        net = Classifier(nn.Sequential(nn.Conv2d(3, 24, 5), nn.BatchNorm2d(24), nn.Flatten()), nn.Linear(24, 7))
-        optimizer = sgd(net, Recipe().settled(statistics_hold=True))
-        for group in optimizer.param_groups:
-            assert group["fused"]
-            group["fused"] = fused
-        for _ in range(3):
-            optimizer.zero_grad()
-            net(torch.randn(4, 3, 5, 5)).square().sum().backward()
-            optimizer.step()
-        return net
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("layout_of_gradients", [torch.contiguous_format, torch.channels_last])
+def test_the_optimizer_takes_the_steps_of_plain_sgd(
+    layout: torch.memory_format, layout_of_gradients: torch.memory_format
+) -> None:
+    recipe = Recipe().settled(statistics_hold=True)
 
-    for ours, plain in zip(trained(fused=True).parameters(), trained(fused=False).parameters(), strict=True):
-        torch.testing.assert_close(ours, plain, rtol=0, atol=1e-7)
+    def net() -> Classifier:
+        torch.manual_seed(0)
+        body = nn.Sequential(nn.Conv2d(3, 24, 5), nn.BatchNorm2d(24), nn.Flatten())
+        return Classifier(body, nn.Linear(24, 7)).to(memory_format=layout)
+
+    def trained(net: Classifier, optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+        for images in torch.randn(3, 4, 3, 5, 5, generator=torch.Generator().manual_seed(1)):
+            for parameter in net.parameters():
+                parameter.grad = None
+            net(images).square().sum().backward()
+            for parameter in net.parameters():
+                if parameter.ndim == 4:
+                    assert parameter.grad is not None
+                    parameter.grad = parameter.grad.contiguous(memory_format=layout_of_gradients)
+            optimizer.step()
+        return list(net.parameters())
+
+    plainly = net()
+    convolution, norm = plainly.body[0], plainly.body[1]  # type: ignore[index]
+    plain = torch.optim.SGD(
+        [
+            {"params": [convolution.weight], "lr": recipe.lr, "weight_decay": recipe.weight_decay},
+            {"params": [convolution.bias, *norm.parameters()], "lr": recipe.lr},
+            {"params": [plainly.head.weight], "lr": recipe.head_lr, "weight_decay": recipe.weight_decay},
+            {"params": [plainly.head.bias], "lr": recipe.head_lr},
+        ],
+        momentum=recipe.momentum,
+        nesterov=True,
+        foreach=False,
+    )
+    ours = net()
+    for stepped, wanted in zip(trained(ours, sgd(ours, recipe)), trained(plainly, plain), strict=True):
+        torch.testing.assert_close(stepped, wanted, rtol=0, atol=1e-7)
 
 
 def test_a_head_that_was_started_has_rates_of_its_own_unless_they_are_given() -> None:
