@@ -12,14 +12,14 @@ _CODE = "import sys; from harness.cli import main; main(sys.argv[1:])"
 
 
 def rows(pairs: int) -> Iterator[Line]:
-    ratio = in_turn(lambda: _suite(2), lambda: _suite(1), pairs=max(1, pairs // 2), clock=time.perf_counter)
-    what = "one job / two jobs, wall time of 16 runs on two tasks, start-up included"
+    ratio = in_turn(lambda: _suite(2), lambda: _suite(1), pairs=pairs, clock=time.perf_counter)
+    what = "one job / two jobs, wall time of 8 runs on two tasks, start-up included"
     yield Line("jobs", what, ratio, ">= 1.8", "needs two quiet cores")
 
 
 def _suite(jobs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["run", "smoke", "--strategy", "finetune", "--budget", "1ep", "--seeds", "16"]
+        arguments = ["run", "smoke", "--strategy", "finetune", "--budget", "1ep", "--seeds", "8"]
         command = [sys.executable, "-c", _CODE, *arguments, "--jobs", str(jobs), "--out", folder]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

@@ -159,10 +159,15 @@ def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             grad = parameter.grad
             view.grad = None if grad is None else grad.permute(_order(parameter)).contiguous()
 
+    def let_go(*_: Any) -> None:
+        for view in views.values():
+            view.grad = None
+
     optimiser = torch.optim.SGD(
         groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True
     )
     optimiser.register_step_pre_hook(hand_over_gradients)
+    optimiser.register_step_post_hook(let_go)
     return optimiser
 
 
