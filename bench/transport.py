@@ -25,7 +25,7 @@ def rows(pairs: int) -> Iterator[Line]:
             for weight in wide:
                 _plain(weight)
 
-        ratio = in_turn(ours, plain, pairs=pairs if backbone == RESNET18 else 1)
+        ratio = in_turn(ours, plain, pairs=pairs)
         name = backbone.partition("(")[0]
         what = f"plain transport of each convolution / our whole fusion, {name}, half of every width"
         yield Line(
