@@ -14,7 +14,7 @@ from markupsafe import Markup
 from reports import figures, page
 from reports.baselines import chosen
 from reports.board import Board, boards
-from reports.by_budget import budgets_table
+from reports.by_budget import budgets_table, gains_table
 from reports.chart import chart_data
 from reports.claims import claims_table, provenance
 from reports.compare import compared
@@ -136,6 +136,7 @@ def _made(board: Board, frames: Frames, prefix: str) -> Made:
     tables = [
         curves_table(board, curve),
         budgets_table(board, curve),
+        gains_table(board),
         optimal_table(board),
         claims_table(board),
         scores_table(board, curve),

@@ -10,7 +10,7 @@ import pandas as pd
 DASH = "\u2013"
 """Stands where there is no number."""
 
-Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed", "exact", "chance"]
+Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed", "points", "exact", "chance"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ def written(value: Any, style: Style) -> str:
             return f"{number:.3f}"
         case "signed":
             return f"{number:+.3f}".replace("-", "\u2212")
+        case "points":
+            return f"{100 * number:+.1f}".replace("-", "\u2212")
         case "chance":
             # Out of 2,000 resamples none and all are not never and always.
             return "> 0.99" if number > 0.99 else "< 0.01" if number < 0.01 else f"{number:.2f}"
