@@ -23,7 +23,8 @@ class Board:
         title: what sets it apart, for people.
         rows: the used rows of ``Frames.tasks`` of this board.
         tasks: a row a task, in stream order, with its facts.
-        labels: strategies, the best at its largest budget first; those with missing tasks last.
+        labels: strategies, those that went to the largest budget first, and of these the best there; those with
+            missing tasks at every budget last.
         budgets: as written, from small to large.
         options: all options of each label, defaults included.
     """
@@ -183,12 +184,13 @@ def _backbone_order(found: list[Board], board: Board) -> tuple[int, str]:
     return -sum(len(other.rows) for other in found if other.setting["backbone"] == name), name
 
 
-def _rank(board: Board, label: str) -> tuple[int, float, str]:
+def _rank(board: Board, label: str) -> tuple[int, int, float, str]:
     budgets = [budget for budget in board.budgets if (label, budget) in board.cells]
     whole = [budget for budget in budgets if board.complete(label, budget)]
     last = (whole or budgets or [""])[-1]
     value = mean_of(board.values(label, last))
-    return (0 if whole else 1, value if not math.isnan(value) else math.inf, label)
+    reached = board.budgets.index(last) if last else -1
+    return (0 if whole else 1, -reached, value if not math.isnan(value) else math.inf, label)
 
 
 def _title(setting: dict[str, object]) -> str:

@@ -143,8 +143,8 @@ def profile_picture(profiles: pd.DataFrame, look: Mapping[str, Look], *, width: 
     thresholds = [name for name in profiles.columns if name.startswith("at_")]
     x = [float(name.removeprefix("at_")) for name in thresholds]
     with mpl.rc_context(RC):
-        below = 0.16 * len(profiles) if width < 5 else 0
-        figure = Figure(figsize=(width, 2.8 + below), layout="constrained")
+        legend = 0.175 * len(profiles)
+        figure = Figure(figsize=(width, 2.8 + legend if width < 5 else max(2.8, legend)), layout="constrained")
         ax: Any = figure.subplots()
         for row in profiles.to_dict("records"):
             mine = look[row["strategy"]]

@@ -53,20 +53,20 @@ THRESHOLDS = np.linspace(0, 1, 21)
 
 
 def profiles_table(board: Board) -> Table:
-    """The performance profile of every strategy at the largest budget at which it has every task."""
+    """The performance profiles of all strategies with every task at the largest budget at which there is one."""
+    whole = {b: [x for x in board.labels if (x, b) in board.cells and board.complete(x, b)] for b in board.budgets}
+    budget = next((b for b in reversed(board.budgets) if whole[b]), "")
     rows = []
-    for label in board.labels:
-        whole = [b for b in board.budgets if (label, b) in board.cells and board.complete(label, b)]
-        if whole:
-            values = board.values(label, whole[-1])
-            shares = profile(values, THRESHOLDS)
-            keyed = {f"at_{x:.2f}": float(share) for x, share in zip(THRESHOLDS, shares, strict=True)}
-            rows.append({"strategy": label, "budget": whole[-1], **keyed, "n": int((~np.isnan(values)).sum())})
+    for label in whole.get(budget, ()):
+        values = board.values(label, budget)
+        shares = profile(values, THRESHOLDS)
+        keyed = {f"at_{x:.2f}": float(share) for x, share in zip(THRESHOLDS, shares, strict=True)}
+        rows.append({"strategy": label, "budget": budget, **keyed, "n": int((~np.isnan(values)).sum())})
     return Table(
         "profiles",
         "Performance profiles",
-        "Share of tasks and seeds whose error is at most the given one, at the largest budget with every task. A line "
-        "above another all along is better on every level of difficulty.",
+        f"Share of tasks and seeds whose error is at most the given one{budget and ', at '}{budget}, of the strategies "
+        "with every task there. A line above another all along is better on every level of difficulty.",
         pd.DataFrame(rows, columns=["strategy", "budget", *(f"at_{x:.2f}" for x in THRESHOLDS), "n"]),
         (
             Column("strategy", "Strategy"),

@@ -53,7 +53,9 @@ def recovery_table(board: Board, curves: pd.DataFrame) -> Table:
                 "share": mine / dense,
                 "setup": setup,
                 "first": float(part["error"].iloc[0]),
+                "first at": f"at {budgets[0]}",
                 "last": float(part["error"].iloc[-1]),
+                "last at": f"at {budgets[-1]}",
                 "to_flops": cost,
                 "to_examples": _at(cost, part["flops"], examples),
                 "to_share": _at(cost, part["flops"], shares),
@@ -62,14 +64,14 @@ def recovery_table(board: Board, curves: pd.DataFrame) -> Table:
                 "n": int(part["n"].sum()),
             }
         )
-    first, last = (board.budgets[0], board.budgets[-1]) if board.budgets else ("", "")
     absent = [title.lower() for name, (title, _) in OPTIONAL.items() if name not in there]
     return Table(
         "recovery",
         "What a smaller net costs, and what it takes to recover",
         f"Recovered means {TARGET:.0%} of the dense net's best mean accuracy ({best:.3f}), linear in ln C between "
-        "budgets. Share of the data: examples seen over training images, repeats counted. Paid for: predictions until "
-        "what was spent before the stream is saved again by cheaper predictions."
+        "budgets. Only budgets with every task count; what was measured besides errors is that of the largest. Share "
+        "of the data: examples seen over training images, repeats counted. Paid for: predictions until what was spent "
+        "before the stream is saved again by cheaper predictions."
         + (f" Not recorded by these runs: {', '.join(absent)}." if absent else ""),
         pd.DataFrame(rows),
         (
@@ -77,8 +79,8 @@ def recovery_table(board: Board, curves: pd.DataFrame) -> Table:
             Column("share", "FLOPs of a prediction over dense", "number"),
             Column("setup", "Spent before the stream", "flops"),
             *(Column(name, *OPTIONAL[name]) for name in there),  # type: ignore[arg-type]
-            Column("first", f"Error, least budget ({first})", "error"),
-            Column("last", f"Error, largest ({last})", "error"),
+            Column("first", "Error, least budget", "error", behind="first at"),
+            Column("last", "Error, largest", "error", behind="last at"),
             Column("to_flops", "FLOPs to recover", "flops"),
             Column("to_examples", "Examples", "count"),
             Column("to_share", "Share of the data", "number"),

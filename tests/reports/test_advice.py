@@ -176,6 +176,16 @@ def test_recovery_tells_examples_share_and_flops(made, tmp_path):
     assert row["payback"] == pytest.approx(2e7 / (2.0e8 / 3 * (1 - row["share"])), rel=0.01)
 
 
+def test_an_error_before_and_after_names_the_budget_it_was_taken_at(made, tmp_path):
+    made(tmp_path, strategies=["finetune"], budgets=["0.1ep", "0.3ep", "1ep"], seeds=1)
+    made(tmp_path, strategies=["filter_pruned(keep=0.5)"], budgets=["0.1ep"], seeds=1, infeasible=["faces"])
+    made(tmp_path, strategies=["filter_pruned(keep=0.5)"], budgets=["0.3ep"], seeds=1, error_of=lambda *_: 0.4)
+    board = boards(read([tmp_path]))[0]
+    table = recovery_table(board, curves(board))
+    shown = {column.key: column.show(table.rows[0]) for column in table.columns}
+    assert (shown["first"], shown["last"]) == ("0.400 at 0.3ep", "0.400 at 0.3ep")
+
+
 def test_measures_that_runs_recorded_appear_and_the_rest_is_named(made, tmp_path):
     from harness.records import line_of, read_log
 

@@ -9,7 +9,7 @@ from scipy.stats import friedmanchisquare
 from reports import metrics
 from reports.board import boards
 from reports.frame import read
-from reports.ranks import profile, ranks, ranks_table
+from reports.ranks import profile, profiles_table, ranks, ranks_table
 
 
 def some(seed, n=9, k=5):
@@ -78,3 +78,17 @@ def test_the_ranks_table_has_a_row_for_each_complete_strategy_and_budget(results
     assert (table.frame["n"] == 8).all()
     for _, part in table.frame.groupby("budget"):
         assert part["rank"].sum() == pytest.approx(7 * 8 / 2)
+
+
+def test_profiles_are_of_one_budget(made, tmp_path):
+    made(tmp_path, strategies=["finetune", "ridge"], budgets=["0.1ep", "1ep"], seeds=1)
+    made(tmp_path, strategies=["linear_probe"], budgets=["0.1ep"], seeds=1)
+    table = profiles_table(boards(read([tmp_path]))[0])
+    assert {(row["strategy"], row["budget"]) for row in table.rows} == {("finetune", "1ep"), ("ridge", "1ep")}
+    assert "at 1ep" in table.caption
+
+
+def test_who_went_to_the_largest_budget_comes_before_who_did_not(made, tmp_path):
+    made(tmp_path, strategies=["finetune"], budgets=["0.1ep", "1ep"], seeds=1, error_of=lambda *_: 0.6)
+    made(tmp_path, strategies=["ridge"], budgets=["0.1ep"], seeds=1, error_of=lambda *_: 0.2)
+    assert boards(read([tmp_path]))[0].labels == ("finetune", "ridge")
