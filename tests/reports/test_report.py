@@ -9,6 +9,8 @@ import pytest
 
 import reports
 from harness.errors import UserError
+from harness.registry import entries
+from reports import words
 from reports.board import boards
 from reports.curves import curves
 from reports.frame import read
@@ -215,3 +217,8 @@ def test_no_two_strategies_look_alike():
 
 def test_a_family_keeps_its_color_whatever_else_is_there():
     assert looks(["finetune", "ot_fused"])["ot_fused"].light == looks(["ot_fused", "ridge", "a", "b"])["ot_fused"].light
+
+
+def test_every_registered_strategy_is_explained_to_who_reads_the_page():
+    ours = {name for name, entry in entries("strategies").items() if entry.value.startswith("strategies.")}
+    assert set(words.FAMILIES) == ours
