@@ -143,7 +143,8 @@ def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     different orders; so it is given each weight and its gradient as views with their dimensions in the order of memory.
     """
     head = set(net.head.parameters()) if isinstance(net, Classifier) else set(net.parameters())
-    views = {p: p.detach().permute(_order(p)) for p in net.parameters() if p.requires_grad}
+    orders = {p: _order(p) for p in net.parameters() if p.requires_grad}
+    views = {p: p.detach().permute(order) for p, order in orders.items()}
     groups = []
     assert recipe.lr is not None and recipe.head_lr is not None, "a settled recipe has rates"
     for members, rate in ((False, recipe.lr), (True, recipe.head_lr)):
@@ -157,7 +158,7 @@ def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     def hand_over_gradients(*_: Any) -> None:
         for parameter, view in views.items():
             grad = parameter.grad
-            view.grad = None if grad is None else grad.permute(_order(parameter)).contiguous()
+            view.grad = None if grad is None else grad.permute(orders[parameter]).contiguous()
 
     def let_go(*_: Any) -> None:
         for view in views.values():
