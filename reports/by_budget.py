@@ -38,19 +38,20 @@ def budgets_table(board: Board, curve: pd.DataFrame) -> Table:
 
 def gains_table(board: Board) -> Table:
     """What each strategy gains on the dense net, paired: a run counts where both learnt the task with the same seed."""
-    rows = []
-    for label in board.labels if board.reference else ():
+    rows, reference = [], board.reference
+    for label in board.labels:
+        if reference is None or label == reference:
+            continue
         row: dict[str, object] = {"strategy": label}
         for budget in board.budgets:
-            dense, mine = (board.values(which, budget) for which in (board.reference or "", label))
+            dense, mine = board.values(reference, budget), board.values(label, budget)
             alone = np.isnan(dense) | np.isnan(mine)
             dense[alone], mine[alone] = math.nan, math.nan
             gain = paired(board, dense, mine)
             row |= {budget: gain.value, f"{budget} low": gain.low, f"{budget} high": gain.high, f"{budget} n": gain.n}
             row[f"{budget} tasks"] = f"({gain.tasks} tasks)" if 0 < gain.tasks < len(board.tasks) else ""
             row[f"{budget} note"] = f"n = {gain.n}, {gain.tasks} tasks" if gain.n else ""
-        if label != board.reference:
-            rows.append(row)
+        rows.append(row)
     shown = [
         Column(
             budget,
