@@ -19,6 +19,7 @@ ROWS = {
     "transport": "bench.transport",
     "pipeline": "bench.pipeline",
     "peak": "bench.peak",
+    "kept": "bench.kept",
     "jobs": "bench.jobs",
     "start": "bench.start",
     "growth": "bench.growth",

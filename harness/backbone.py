@@ -4,10 +4,13 @@ import copy
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from harness.kept import once
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,14 @@ def structure(net: nn.Module) -> Hashable:
 
 
 def _plain(module: nn.Module) -> tuple[tuple[str, str], ...]:
-    """What a layer of somebody's own may keep to itself: its numbers, texts and tuples."""
+    """What a layer of somebody's own may keep to itself: its numbers, texts, tuples and functions."""
     kinds = (bool, int, float, str, tuple)
     # A net is counted once, whether it is about to be trained or to predict.
     own = {name: value for name, value in vars(module).items() if name != "training"}
-    return tuple((name, repr(value)) for name, value in own.items() if isinstance(value, kinds))
+    plain = {name: repr(value) for name, value in own.items() if isinstance(value, kinds)}
+    # By name: the place of a function in memory says nothing.
+    called = {name: f"{f.__module__}.{f.__qualname__}" for name, f in own.items() if isinstance(f, FunctionType)}
+    return tuple({**plain, **called}.items())
 
 
 _widths: dict[Hashable, int] = {}
@@ -79,7 +85,7 @@ def feature_width(body: nn.Module, size: int) -> int:
     """Width of the features that ``body`` gives for images of ``size`` px, found without arithmetic."""
     key = (size, structure(body))
     if key not in _widths:
-        _widths[key] = _found_width(body, size)
+        _widths[key] = once(("width", key), lambda: _found_width(body, size))
     return _widths[key]
 
 

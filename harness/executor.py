@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from harness.disk import CannotWrite
@@ -115,7 +116,8 @@ def run_all(
     context = warm()
     waiting, later, begun = deque(specs), list[RunSpec](), set[str]()
     active, outcomes = list[_Worker](), list[Outcome]()
-    with _signals_interrupt():
+    with _signals_interrupt(), TemporaryDirectory(prefix="nevis-harness-", ignore_cleanup_errors=True) as folder:
+        kept = Path(folder)
         try:
             while waiting or active or later:
                 if not waiting and len(active) < jobs:
@@ -128,7 +130,7 @@ def run_all(
                     if spec.key not in begun:
                         watch.began(spec)
                         begun.add(spec.key)
-                    active.append(_start(context, spec, out, device, again))
+                    active.append(_start(context, spec, out, device, again, kept))
                 wait([handle for worker in active for handle in (worker.pipe, worker.process.sentinel)], timeout=_TICK)
                 for worker in list(active):
                     # The pipe is emptied after the end was seen, so that no last word is lost.
@@ -155,18 +157,20 @@ def run_all(
     return outcomes
 
 
-def _start(context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool) -> _Worker:
+def _start(
+    context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path
+) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(spec, out, device, retry_failed, theirs), daemon=True)
+    process = context.Process(target=_work, args=(spec, out, device, retry_failed, kept, theirs), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, spec, ours)
 
 
-def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, parent: Connection) -> None:
+def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path, parent: Connection) -> None:
     from harness.worker import work
 
-    work(spec, out, device, retry_failed, parent)
+    work(spec, out, device, retry_failed, kept, parent)
 
 
 def _listen(worker: _Worker, watch: Watch) -> None:

@@ -27,8 +27,8 @@ FEW_STEPS = 4
 FEW_PIXELS = 1024
 """Pixels of a batch up to which a matrix product is quicker than a 1x1 convolution."""
 
-_library = torch.library.Library("nevis_harness", "DEF")
-_library.define("depthwise_weight_gradient(Tensor grad, Tensor x, int k, int stride, int padding) -> Tensor")
+LIBRARY = torch.library.Library("nevis_harness", "DEF")
+LIBRARY.define("depthwise_weight_gradient(Tensor grad, Tensor x, int k, int stride, int padding) -> Tensor")
 weight_gradient_op = torch.ops.nevis_harness.depthwise_weight_gradient
 """One operation to whoever counts FLOPs, whatever it is made of."""
 
@@ -98,7 +98,7 @@ class _Depthwise(torch.autograd.Function):
         return to_x, to_weight, None, None
 
 
-@torch.library.impl(_library, "depthwise_weight_gradient", "CPU")
+@torch.library.impl(LIBRARY, "depthwise_weight_gradient", "CPU")
 def _weight_gradient(grad: Tensor, x: Tensor, k: int, stride: int, padding: int) -> Tensor:
     """Gradient (c, 1, k, k) of the filters from that of the output (n, c, h', w') and the input (n, c, h, w)."""
     if stride > 1 or max(grad.shape[2:]) <= TINY:

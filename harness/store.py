@@ -8,13 +8,13 @@ import os
 import pickle
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness import disk
+from harness.content import digest
 from harness.errors import UserError
 from harness.records import Record, RunStatus, line_of, read_log
 
@@ -215,7 +215,7 @@ class RunStore:
 
         # Torch does not check what it reads back, so the content carries its own digest.
         content = io.BytesIO()
-        torch.save({"state": value, "sha256": _digest(value)}, content)
+        torch.save({"state": value, "sha256": digest(value)}, content)
         disk.whole(self.folder / name, content.getvalue())
 
     def _get(self, name: str) -> Any:
@@ -223,7 +223,7 @@ class RunStore:
 
         try:
             saved = torch.load(self.folder / name, weights_only=True)
-            sound = saved["sha256"] == _digest(saved["state"])
+            sound = saved["sha256"] == digest(saved["state"])
         except FileNotFoundError as error:
             raise ValueError(f"{name} is missing") from error
         except _UNREADABLE as error:
@@ -255,38 +255,3 @@ class RunStore:
             return hashlib.sha256(self.events.read_bytes()).hexdigest()
         except OSError:
             return None
-
-
-def _digest(value: Any) -> str:
-    """SHA-256 of a state's content: structure, dtypes, shapes and bytes, not how tensors lie in memory.
-
-    Raises:
-        TypeError: it holds what ``torch.load(weights_only=True)`` would not give back.
-    """
-    import torch
-
-    found = hashlib.sha256()
-
-    def add(item: Any) -> None:
-        if isinstance(item, torch.Tensor):
-            found.update(f"{item.dtype}{tuple(item.shape)}".encode())
-            found.update(item.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        elif type(item) in (dict, OrderedDict):
-            found.update(f"{{{len(item)}".encode())
-            for key, held in item.items():
-                add(key)
-                add(held)
-        elif type(item) in (list, tuple):
-            found.update(f"[{len(item)}".encode())
-            for held in item:
-                add(held)
-        elif item is None or type(item) in (bool, int, float, str):
-            found.update(f"{type(item).__name__} {item!r};".encode())
-        else:
-            raise TypeError(
-                f"a state holds a {type(item).__module__}.{type(item).__qualname__}; "
-                "expected tensors, numbers, text, and lists, tuples and dicts of them"
-            )
-
-    add(value)
-    return found.hexdigest()

@@ -17,6 +17,7 @@ import torch
 import torch._dynamo
 
 from harness.executor import GRACE, LEFT
+from harness.kept import keep_in
 from harness.memory import keep_freed_memory
 from harness.records import RunStatus
 from harness.runner import Leave, Told, run
@@ -28,11 +29,16 @@ class Hung(BaseException):
     """The parent heard nothing for too long. Not an Exception, so that a plugin's ``except`` does not eat it."""
 
 
-def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, parent: Connection) -> None:
-    """Run ``spec``; send each :class:`Told`, and last one word: ``done``, ``busy`` or ``failed: <reason>``."""
+def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path, parent: Connection) -> None:
+    """Run ``spec``; send each :class:`Told`, and last one word: ``done``, ``busy`` or ``failed: <reason>``.
+
+    Args:
+        kept: the folder of what the runs of this suite work out for each other.
+    """
     _listen_to_signals()
     torch.set_num_threads(1)
     keep_freed_memory()
+    keep_in(kept)
 
     def send(message: Any) -> None:
         try:

@@ -13,6 +13,7 @@ from harness.batches import stratified
 from harness.context import Context
 from harness.evaluation import BEFORE
 from harness.meter import CostPhase
+from harness.recalled import Recalled
 from harness.seeding import numpy_generator
 from harness.strategy import Strategy
 from harness.task import Examples, Split, Task
@@ -102,7 +103,8 @@ class Finetune(Strategy):
         assert self._new_body is not None, "prepare comes before untrained"
         data = task.load(Split.TRAIN)
         some = np.sort(stratified(data.labels, BEFORE, numpy_generator(ctx.seed, task.name, "untrained")))
-        body = self._new_body().eval()
+        # The same at every budget, so that only the first run of a seed computes it.
+        body = Recalled(self._new_body())
         features = ctx.features(body, Examples(data.images[some], data.labels[some]), name=task.name)
         return Classifier(body, ridge_head(features, task, ctx)).eval()
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from harness.backbone import Classifier
 from harness.batches import Features
 from harness.context import Context
+from harness.recalled import Recalled
 from harness.strategy import Strategy
 from harness.task import Split, Task
 from strategies.heads import indicators, ncm_head, ridge_flops_each, ridge_head
@@ -30,7 +31,7 @@ class Frozen(Strategy):
         features = ctx.features(body, data, name=task.name, reserve=reserve)
         needs_one_of_each_class(task, len(features))
         with torch.no_grad():
-            self.net = Classifier(body, self.head(features, task, ctx)).eval()
+            self.net = Classifier(Recalled(body), self.head(features, task, ctx)).eval()
 
     @abstractmethod
     def head(self, features: Features, task: Task, ctx: Context) -> nn.Module:

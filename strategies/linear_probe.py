@@ -9,6 +9,7 @@ from harness.backbone import Classifier, zero_head
 from harness.batches import Features
 from harness.context import Context
 from harness.flops import flops_train
+from harness.recalled import Recalled
 from harness.strategy import Strategy
 from harness.task import Split, Task
 from harness.training import Recipe, fit
@@ -39,7 +40,7 @@ class LinearProbe(Strategy):
         needs_one_of_each_class(task, len(features))
         epochs = self.epochs if cached else self._paid_again(body, features, epoch, ctx)
         fit(head, features, ctx, name=task.name, recipe=self.recipe, epochs=epochs)
-        self.net = Classifier(body, head).eval()
+        self.net = Classifier(Recalled(body), head).eval()
 
     def _paid_again(self, body: nn.Module, features: Features, epoch: float, ctx: Context) -> float:
         """Charge the extractions that a cache saves; how many epochs the budget pays for with them."""

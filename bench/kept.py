@@ -1,0 +1,46 @@
+"""What do the runs of one suite save each other? The same runs in one suite, and each as a suite of its own."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from bench.pairs import Line, in_turn
+from harness.executor import Outcome, run_all, warm
+from harness.runner import Told
+from harness.spec import RunSpec
+from harness.suite import load_suite
+
+STRATEGIES = ("finetune", "filter_pruned(flops=0.5)", "linear_probe")
+MODULES = ("streams.nevis_mini", "strategies.finetune", "strategies.filter_pruned", "strategies.linear_probe", "timm")
+
+
+def rows(pairs: int) -> Iterator[Line]:
+    warm(MODULES)
+    suite = replace(load_suite("default"), seeds=(0,))
+    budgets = ", ".join(map(str, suite.budgets))
+    for strategy in STRATEGIES:
+        specs = replace(suite, strategies=(strategy,)).specs()
+        ratio = in_turn(Suites([specs]), Suites([[spec] for spec in specs]), pairs=pairs, clock=time.perf_counter)
+        yield Line("kept", f"runs apart / in one suite, {strategy} at {budgets} of the default suite", ratio)
+
+
+class Suites:
+    """Suites to carry out one after the other, one job each, in a folder of their own; nobody looks on."""
+
+    def __init__(self, suites: list[list[RunSpec]]) -> None:
+        self.suites = suites
+
+    def __call__(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for specs in self.suites:
+                run_all(specs, Path(folder), jobs=1, watch=self)
+
+    def began(self, spec: RunSpec) -> None: ...
+
+    def told(self, spec: RunSpec, told: Told) -> None: ...
+
+    def ended(self, outcome: Outcome) -> None:
+        if outcome.reason:
+            raise SystemExit(f"bench kept: {outcome.spec.folder}: {outcome.reason}")
