@@ -9,6 +9,8 @@ from reports.curves import curves
 from reports.frame import Frames, read
 from reports.tables import DASH, written
 
+_INTERVALS = "[95% intervals, what makes tasks differ in difficulty taken out; the report's tables have the others too]"
+
 
 def summary(folders: Sequence[Path]) -> str:
     """A plain aligned table: strategies, and for each budget the mean error with its interval.
@@ -34,7 +36,7 @@ def summary(folders: Sequence[Path]) -> str:
             "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
         )
         seeds = ", ".join(map(str, board.seeds))
-        about = f"{len(board.tasks)} tasks, seeds {seeds}; mean error [95%], * on the Pareto front over FLOPs"
+        about = f"{len(board.tasks)} tasks, seeds {seeds}; mean error, * on the Pareto front over FLOPs\n{_INTERVALS}"
         parts.append(f"{board.title}\n{about}\n\n{body}")
     return "\n\n".join([*parts, _runs_line(frames)])
 
