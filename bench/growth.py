@@ -29,10 +29,11 @@ def rows(pairs: int) -> Iterator[Line]:
     learnt = [record for record in records if record["event"] == "learn"]
     peaks = [record["peak_bytes"] for record in learnt]
     third = len(learnt) // 3
-    # CPU seconds an image, so that larger tasks late in the stream do not pass for growth.
-    cost = [record["cpu_seconds"] / max(1, record["examples"]) for record in learnt]
-    late = median(cost[-third:]) / median(cost[:third])
     yield Line(
         "growth", f"peak memory, last task / median of {len(peaks)}", None, "<= 1.2", f"{peaks[-1] / median(peaks):.2f}"
     )
-    yield Line("growth", "CPU seconds an image, last third / first third of the tasks", None, "1", f"{late:.2f}")
+    for column, name in (("cpu_seconds", "CPU seconds"), ("flops", "FLOPs")):
+        # An image, so that larger tasks late in the stream do not pass for growth.
+        cost = [record[column] / max(1, record["examples"]) for record in learnt]
+        late = median(cost[-third:]) / median(cost[:third])
+        yield Line("growth", f"{name} an image, last third / first third of the tasks", None, "1", f"{late:.2f}")

@@ -116,8 +116,7 @@ def run_all(
     context = warm()
     waiting, later, begun = deque(specs), list[RunSpec](), set[str]()
     active, outcomes = list[_Worker](), list[Outcome]()
-    with _signals_interrupt(), TemporaryDirectory(prefix="nevis-harness-", ignore_cleanup_errors=True) as folder:
-        kept = Path(folder)
+    with _signals_interrupt(), _kept_for(specs) as kept:
         try:
             while waiting or active or later:
                 if not waiting and len(active) < jobs:
@@ -158,7 +157,7 @@ def run_all(
 
 
 def _start(
-    context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path
+    context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None
 ) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(spec, out, device, retry_failed, kept, theirs), daemon=True)
@@ -167,7 +166,7 @@ def _start(
     return _Worker(process, spec, ours)
 
 
-def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path, parent: Connection) -> None:
+def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None, parent: Connection) -> None:
     from harness.worker import work
 
     work(spec, out, device, retry_failed, kept, parent)
@@ -283,6 +282,16 @@ def _signals_interrupt() -> Iterator[None]:
     finally:
         for each in signals:
             signal.signal(each, signal.SIG_DFL)
+
+
+@contextmanager
+def _kept_for(specs: Sequence[RunSpec]) -> Iterator[Path | None]:
+    """The folder of what runs work out for each other, for as long as they go; a run alone has none."""
+    if len(specs) < 2:
+        yield None
+        return
+    with TemporaryDirectory(prefix="nevis-harness-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _one_thread_a_process() -> None:

@@ -190,6 +190,19 @@ def test_a_runner_that_is_stopped_leaves_a_folder_to_go_on_from(
     assert logs(out) == logs(tmp_path / "whole")
 
 
+def test_a_killed_runner_leaves_no_temporary_folder_behind(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    runner = start("--out", "out", "--strategy", f"rogue:Rogue(how=waits, flag='{tmp_path / 'flag'}')", "--seeds", 2)
+    until(lambda: learnt(tmp_path / "out") >= 1)
+    assert list(temporary.glob("nevis-harness-*"))
+    os.kill(runner.pid, signal.SIGKILL)
+    until(lambda: not list(temporary.glob("nevis-harness-*")), 20)
+
+
 def test_two_runners_on_one_folder_share_the_runs(
     harness: Harness, start: Callable[..., subprocess.Popen[str]], suite: Path, tmp_path: Path
 ) -> None:
