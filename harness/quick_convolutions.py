@@ -1,11 +1,13 @@
-"""How does a CPU train mobile nets without waiting for a few convolutions? The same sums, taken in another form.
+"""How does a CPU train without waiting for a few convolutions? The same sums, taken in another form.
 
-Two kinds are slow in torch, both common in nets like EfficientNet-Lite:
+Three kinds are slow in torch:
 
 - The weight gradient of a depthwise convolution takes up to twenty times its forward pass for filters larger than 3x3,
-  and for any filter on maps of one or two pixels: a third of a training step at 64 px.
+  and for any filter on maps of one or two pixels: a third of a training step of EfficientNet-Lite0 at 64 px.
 - A 1x1 convolution of few pixels brings all its weights into another order at each call; a plain matrix product of the
   same numbers does not.
+- The weight gradient of a dense convolution in bf16 on maps of a few pixels takes two to six times its forward pass,
+  as a matrix product as long as that: a tenth of a training step of a ResNet-18 at 64 px.
 
 Everything else is left to torch.
 """
@@ -19,13 +21,16 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 TINY = 2
-"""Side of a map up to which a filter of any size is slow in torch, and where taps are taken one by one."""
+"""Side of a map up to which a weight gradient is slow in torch for a filter of any size."""
 
 FEW_STEPS = 4
-"""Side of a map up to which the same holds for filters larger than 3x3 that move by more than one pixel."""
+"""Side up to which the same holds for filters that move by more than one pixel; depthwise ones larger than 3x3 only."""
 
 FEW_PIXELS = 1024
 """Pixels of a batch up to which a matrix product is quicker than a 1x1 convolution."""
+
+FEW_CHANNELS = 64
+"""Channels below which the weight gradient of a dense convolution is not worth another form."""
 
 LIBRARY = torch.library.Library("nevis_harness", "DEF")
 LIBRARY.define("depthwise_weight_gradient(Tensor grad, Tensor x, int k, int stride, int padding) -> Tensor")
@@ -34,7 +39,7 @@ weight_gradient_op = torch.ops.nevis_harness.depthwise_weight_gradient
 
 
 class QuickConvolutions(TorchFunctionMode):
-    """A context in which ``conv2d`` takes the quicker form where there is one; equal to fp32 rounding.
+    """A context in which ``conv2d`` takes the quicker form where there is one; equal to the rounding of its format.
 
     The net itself, its modules and the names of its weights stay what they are. FLOPs are counted as torch's.
     """
@@ -42,10 +47,11 @@ class QuickConvolutions(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.conv2d and not kwargs and len(args) == 7 and _plain(*args):
             x, weight, _, (stride, _), (padding, _), _, groups = args
-            if groups == len(weight) > 1:
-                if _depthwise_gains(x, weight, stride, padding):
-                    return _Depthwise.apply(x, weight, stride, padding)
-            elif groups == stride == weight.shape[-1] == 1 and padding == 0 and x.numel() <= FEW_PIXELS * x.shape[1]:
+            form = _number_format(x, weight)
+            if form is not None and _gains(form, x, weight, stride, padding, groups):
+                return _Convolution.apply(x.to(form), weight.to(form), stride, padding, groups)
+            pointwise = groups == stride == weight.shape[-1] == 1 and padding == 0
+            if form is torch.float32 and pointwise and x.numel() <= FEW_PIXELS * x.shape[1]:
                 # Pixels as rows; a view where channels lie last.
                 rows = functional.linear(x.permute(0, 2, 3, 1), weight.flatten(1))
                 return rows.permute(0, 3, 1, 2)
@@ -53,15 +59,13 @@ class QuickConvolutions(TorchFunctionMode):
 
 
 def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> bool:
-    """Whether this is a convolution in fp32 on a CPU, without frills, whose weights are trained."""
+    """Whether this is a convolution on a CPU, without frills, whose weights are trained."""
     *pairs, groups = rest
     return (
         x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
         and bias is None
         and weight.requires_grad
         and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
         and x.ndim == 4
         and weight.shape[-1] == weight.shape[-2]
         and weight.shape[1] * groups == x.shape[1]
@@ -70,32 +74,64 @@ def _plain(x: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> bool:
     )
 
 
-def _depthwise_gains(x: Tensor, weight: Tensor, stride: int, padding: int) -> bool:
+def _number_format(x: Tensor, weight: Tensor) -> torch.dtype | None:
+    """The format in which torch would do this one; None where there is no quicker form in it."""
+    if not torch.is_autocast_enabled("cpu"):
+        return torch.float32 if x.dtype == weight.dtype == torch.float32 else None
+    known = weight.dtype == torch.float32 and x.dtype in (torch.float32, torch.bfloat16)
+    return torch.bfloat16 if known and torch.get_autocast_dtype("cpu") is torch.bfloat16 else None
+
+
+def _gains(form: torch.dtype, x: Tensor, weight: Tensor, stride: int, padding: int, groups: int) -> bool:
+    """Whether a weight gradient of ours is quicker: on the map that comes out, of so long a side."""
     k = weight.shape[-1]
     side = (max(x.shape[2:]) + 2 * padding - k) // stride + 1
-    return weight.shape[1] == 1 and (side <= TINY or (k > 3 and (stride == 1 or side <= FEW_STEPS)))
+    if form is torch.bfloat16:
+        return groups == 1 < k and x.shape[1] >= FEW_CHANNELS and side <= (TINY if stride == 1 else FEW_STEPS)
+    depthwise = groups == len(weight) == x.shape[1] > 1
+    return depthwise and (side <= TINY or (k > 3 and (stride == 1 or side <= FEW_STEPS)))
 
 
-class _Depthwise(torch.autograd.Function):
+class _Convolution(torch.autograd.Function):
+    """Torch's own, with a weight gradient of ours: depthwise in fp32, dense in bf16."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int, groups: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.steps = stride, padding
-        return functional.conv2d(x, weight, stride=stride, padding=padding, groups=len(weight))
+        ctx.steps = stride, padding, groups
+        return functional.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         x, weight = ctx.saved_tensors
-        stride, padding = ctx.steps
+        stride, padding, groups = ctx.steps
         to_x, to_weight = None, None
         if ctx.needs_input_grad[0]:
             to_x = torch.ops.aten.convolution_backward(
-                grad, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight), [1, 0, 0]
+                grad, x, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], groups, [1, 0, 0]
             )[0]
         if ctx.needs_input_grad[1]:
-            to_weight = weight_gradient_op(grad, x, weight.shape[-1], stride, padding)
-        return to_x, to_weight, None, None
+            gradient = weight_gradient_op if groups > 1 else _product
+            to_weight = gradient(grad, x, weight.shape[-1], stride, padding)
+        return to_x, to_weight, None, None, None
+
+
+def _product(grad: Tensor, x: Tensor, k: int, stride: int, padding: int) -> Tensor:
+    """Gradient (c', c, k, k) of dense filters from that of the output (n, c', h', w') and the input (n, c, h, w).
+
+    Each pixel of the output is a row, of what came out and of the k x k pixels that went in.
+    """
+    _, out, height, width = grad.shape
+    padded = functional.pad(x, [padding] * 4).permute(0, 2, 3, 1)
+    taps = [
+        padded[:, i : i + stride * (height - 1) + 1 : stride, j : j + stride * (width - 1) + 1 : stride]
+        for i in range(k)
+        for j in range(k)
+    ]
+    went_in = torch.cat(taps, dim=3).flatten(0, 2)
+    came_out = grad.permute(0, 2, 3, 1).flatten(0, 2)
+    return (came_out.T @ went_in).view(out, k, k, -1).permute(0, 3, 1, 2)
 
 
 @torch.library.impl(LIBRARY, "depthwise_weight_gradient", "CPU")

@@ -140,3 +140,78 @@ def test_two_steps_give_the_same_bits() -> None:
     first, _ = gradients(net, x, quick=True)
     second, _ = gradients(net, x, quick=True)
     torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def dense(cin: int, cout: int, k: int, stride: int = 1, padding: int = 1, **options: Any) -> nn.Conv2d:
+    torch.manual_seed(k)
+    net = nn.Conv2d(cin, cout, k, stride, padding, **{"bias": False, **options})
+    return net.to(memory_format=torch.channels_last)
+
+
+def seen_pixels(channels: int, height: int, width: int) -> Tensor:
+    torch.manual_seed(1)
+    return torch.randn(6, channels, height, width).to(memory_format=torch.channels_last)
+
+
+def gradients_in_bf16(net: nn.Module, x: Tensor, *, quick: bool) -> tuple[list[Tensor | None], Tally[str]]:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return gradients(net, x, quick=quick)
+
+
+@pytest.mark.parametrize(
+    ("net", "x"),
+    [
+        (dense(64, 48, 3), seen_pixels(64, 2, 2)),
+        (dense(64, 33, 3), seen_pixels(64, 1, 2)),
+        (dense(96, 64, 3, 2), seen_pixels(96, 8, 7)),
+        (dense(64, 64, 5, 3, 2), seen_pixels(64, 9, 9)),
+        (dense(64, 64, 3, 1, 0), seen_pixels(64, 4, 3)),
+        (dense(64, 64, 3), seen_pixels(64, 2, 2).bfloat16()),
+    ],
+)
+def test_dense_gradients_in_bf16_are_as_near_to_the_exact_ones_as_torchs(net: nn.Module, x: Tensor) -> None:
+    ours, ran = gradients_in_bf16(net, x, quick=True)
+    theirs, torchs = gradients_in_bf16(net, x, quick=False)
+    assert ran["aten.mm.default"] == 1 > torchs["aten.mm.default"]
+    # What torch itself works with: numbers rounded to bf16.
+    rounded = copy.deepcopy(net).bfloat16().double()
+    exact, _ = gradients(rounded, x.bfloat16().double(), quick=False)
+    torch.testing.assert_close(ours[:2], theirs[:2], rtol=0, atol=0)
+    mine, torch_s, true = ours[2], theirs[2], exact[2]
+    assert mine is not None and torch_s is not None and true is not None
+    assert mine.dtype == torch_s.dtype == torch.float32
+    assert mine.is_contiguous(memory_format=torch.channels_last)
+    assert (mine - true).abs().max() <= 1.1 * (torch_s - true).abs().max()
+
+
+@pytest.mark.parametrize(
+    ("net", "x"),
+    [
+        (dense(63, 64, 3), seen_pixels(63, 2, 2)),
+        (dense(64, 64, 3), seen_pixels(64, 3, 3)),
+        (dense(64, 64, 3, 2), seen_pixels(64, 9, 9)),
+        (dense(64, 64, 1, 1, 0), seen_pixels(64, 2, 2)),
+        (dense(64, 64, 3, groups=64), seen_pixels(64, 2, 2)),
+        (dense(64, 64, 3, bias=True), seen_pixels(64, 2, 2)),
+        (dense(64, 64, 3).requires_grad_(False), seen_pixels(64, 2, 2)),
+    ],
+    ids=["few channels", "large map", "large map with steps", "1x1", "depthwise", "bias", "frozen"],
+)
+def test_what_torch_does_well_in_bf16_is_left_to_torch(net: nn.Module, x: Tensor) -> None:
+    ours, ran = gradients_in_bf16(net, x, quick=True)
+    theirs, torchs = gradients_in_bf16(net, x, quick=False)
+    assert ran == torchs
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_a_step_in_bf16_counts_what_the_arithmetic_says() -> None:
+    torch.manual_seed(0)
+    net = make("backbones", "torchvision:resnet18(weights=none)").build(pretrained=False).train()
+    net = net.to(memory_format=torch.channels_last)
+    x = torch.randn(2, 3, 64, 64).to(memory_format=torch.channels_last)
+    with Counter() as counter, Seen() as seen:
+        with torch.autocast("cpu", dtype=torch.bfloat16), QuickConvolutions():
+            y = net(x)
+        y.float().sum().backward()
+    assert seen.names["aten.mm.default"] >= 4, "the last stage takes the quicker form"
+    assert counter.flops == flops_train(net, 2, 3, 64, 64)
