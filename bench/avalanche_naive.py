@@ -146,16 +146,17 @@ def _naive(net: nn.Module, examples: Any, *, rate: float, epochs: int) -> None:
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: scheduled(min(1.0, (step + 0.5) / steps), warmup=Recipe().warmup)
     )
-    strategy = Naive(
-        model=net,
-        optimizer=optimizer,
-        plugins=[LRSchedulerPlugin(schedule, step_granularity="iteration")],
-        criterion=nn.CrossEntropyLoss(),
-        train_mb_size=BATCH,
-        train_epochs=epochs,
-        eval_mb_size=BATCH,
-    )
+    # As its users run it, logger and all; it takes hold of the standard output when it is made.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        strategy = Naive(
+            model=net,
+            optimizer=optimizer,
+            plugins=[LRSchedulerPlugin(schedule, step_granularity="iteration")],
+            criterion=nn.CrossEntropyLoss(),
+            train_mb_size=BATCH,
+            train_epochs=epochs,
+            eval_mb_size=BATCH,
+        )
         strategy.train(next(iter(benchmark.train_stream)))
 
 
