@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -48,15 +49,15 @@ def images(count: int = 6) -> torch.Tensor:
 
 
 class Watched(Recalled):
-    """Tells how often the net itself was asked; to be priced on ``meta`` is not to be asked."""
+    """Tells how often the net itself was asked."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__(inner)
         self.asked = 0
         inner.register_forward_hook(self._note)
 
-    def _note(self, _: nn.Module, inputs: tuple[torch.Tensor], __: torch.Tensor) -> None:
-        self.asked += not inputs[0].is_meta
+    def _note(self, *_: object) -> None:
+        self.asked += 1
 
 
 @settings(max_examples=40, deadline=None)
@@ -213,11 +214,23 @@ def test_runs_of_one_suite_have_the_records_of_runs_apart(harness: Harness, tmp_
     assert len(together) == 6
 
 
-def test_nothing_is_left_behind(harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_suite_kept_goes_when_it_ends(harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept_at_the_end: list[int] = []
+
+    class Noted(TemporaryDirectory[str]):
+        def cleanup(self) -> None:
+            kept_at_the_end.append(len(list(Path(self.name).iterdir())))
+            super().cleanup()
+
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr("harness.executor.TemporaryDirectory", Noted)
     suite = tmp_path / "tiny.toml"
     suite.write_text(SUITE)
-    harness("run", suite, "--out", "out", "--budget", "1ep", "--strategy", "ridge")
+    harness("run", suite, "--out", "out", "--strategy", "ridge")
+    assert len(kept_at_the_end) == 1
+    assert kept_at_the_end[0] > 0
     assert not list(temporary.iterdir())
+    harness("run", suite, "--out", "alone", "--strategy", "ridge", "--budget", "1ep")
+    assert len(kept_at_the_end) == 1, "a run alone keeps nothing"
