@@ -8,17 +8,18 @@ from pathlib import Path
 
 from bench.pairs import Line, in_turn
 from harness.executor import Outcome, run_all, warm
+from harness.registry import module_of
 from harness.runner import Told
 from harness.spec import RunSpec
 from harness.suite import load_suite
 
 STRATEGIES = ("finetune", "filter_pruned(flops=0.5)", "linear_probe")
-MODULES = ("streams.nevis_mini", "strategies.finetune", "strategies.filter_pruned", "strategies.linear_probe", "timm")
 
 
 def rows(pairs: int) -> Iterator[Line]:
-    warm(MODULES)
     suite = replace(load_suite("default"), streams=load_suite("smoke").streams, seeds=(0,))
+    parts = {"streams": suite.streams, "strategies": STRATEGIES, "backbones": (suite.setting.backbone,)}
+    warm(module_of(kind, name) for kind, names in parts.items() for name in names)
     budgets = ", ".join(map(str, suite.budgets))
     for strategy in STRATEGIES:
         specs = replace(suite, strategies=(strategy,)).specs()
