@@ -6,8 +6,8 @@ Three kinds are slow in torch:
   and for any filter on maps of one or two pixels: a third of a training step of EfficientNet-Lite0 at 64 px.
 - A 1x1 convolution of few pixels brings all its weights into another order at each call; a plain matrix product of the
   same numbers does not.
-- The weight gradient of a dense convolution in bf16 on maps of a few pixels takes two to six times its forward pass,
-  as a matrix product as long as that: a tenth of a training step of a ResNet-18 at 64 px.
+- The weight gradient of a dense convolution in bf16 on maps of a few pixels takes two to eight times its forward
+  pass, as a matrix product about as long as that: a tenth of a training step of a ResNet-18 at 64 px.
 
 Everything else is left to torch.
 """
@@ -21,7 +21,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 TINY = 2
-"""Side of a map up to which a weight gradient is slow in torch for a filter of any size."""
+"""Side of a map up to which a weight gradient is slow in torch for a filter of any size; depthwise, taps are then taken
+one by one."""
 
 FEW_STEPS = 4
 """Side up to which the same holds for filters that move by more than one pixel; depthwise ones larger than 3x3 only."""
@@ -83,7 +84,7 @@ def _number_format(x: Tensor, weight: Tensor) -> torch.dtype | None:
 
 
 def _gains(form: torch.dtype, x: Tensor, weight: Tensor, stride: int, padding: int, groups: int) -> bool:
-    """Whether a weight gradient of ours is quicker: on the map that comes out, of so long a side."""
+    """Whether a weight gradient of ours is quicker, by the longer side of the map that comes out."""
     k = weight.shape[-1]
     side = (max(x.shape[2:]) + 2 * padding - k) // stride + 1
     if form is torch.bfloat16:

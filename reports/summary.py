@@ -9,7 +9,9 @@ from reports.curves import curves
 from reports.frame import Frames, read
 from reports.tables import DASH, written
 
-_INTERVALS = "[95% intervals, what makes tasks differ in difficulty taken out; the report's tables have the others too]"
+_INTERVALS = (
+    "[95% intervals as in the figure, without what makes tasks differ in difficulty; the table has those with it]"
+)
 
 
 def summary(folders: Sequence[Path]) -> str:
