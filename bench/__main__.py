@@ -40,8 +40,8 @@ def shown(line: Line) -> str:
 def main() -> None:
     import torch
 
-    from harness.environment import environment
-    from harness.memory import keep_freed_memory
+    from harness.compute.memory import keep_freed_memory
+    from harness.core.environment import environment
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}; all by default")

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from bench.intervals import mean_and_half
-from harness.backbone import Backbone
-from harness.batches import normalised
-from harness.registry import make
-from harness.task import Split, Task
+from harness.compute.backbone import Backbone
+from harness.config.registry import make
+from harness.core.task import Split, Task
+from harness.learning.batches import normalised
 from strategies.backbones.efficientnet_lite import pretrained_classifier
-from strategies.structure.allocation import Allocation
-from strategies.structure.pruning import Layout, Pruning, kept_units, prunable
-from strategies.structure.removal import remove
-from strategies.structure.scores import Score
-from strategies.transport.fusion import Transport, fuse
+from strategies.bodies.structure.allocation import Allocation
+from strategies.bodies.structure.pruning import Layout, Pruning, kept_units, prunable
+from strategies.bodies.structure.removal import remove
+from strategies.bodies.structure.scores import Score
+from strategies.bodies.transport.fusion import Transport, fuse
 
 SIZE, IMAGES = 64, 64
 FLOPS = (0.95, 0.9)

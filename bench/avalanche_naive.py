@@ -17,16 +17,16 @@ from torch import nn
 
 from bench.pairs import Line, in_turn
 from bench.work import LITE0, RESNET18, context, images
-from harness.backbone import Classifier
-from harness.batches import Features
-from harness.context import Context
-from harness.registry import make
-from harness.seeding import torch_generator
-from harness.spec import Precision
-from harness.stream import Stream
-from harness.task import Examples, Split
-from harness.training import Recipe, fit, scheduled
-from strategies.starting import recalibrate
+from harness.compute.backbone import Classifier
+from harness.config.registry import make
+from harness.core.seeding import torch_generator
+from harness.core.spec import Precision
+from harness.core.stream import Stream
+from harness.core.task import Examples, Split
+from harness.learning.batches import Features
+from harness.learning.context import Context
+from harness.learning.training import Recipe, fit, scheduled
+from strategies.learners.starting import recalibrate
 
 BATCH, IMAGES, EPOCHS, RATE = 32, 384, 2, 0.01
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.budget import Budget
-from harness.errors import UserError
-from harness.records import read_log
-from harness.written import parse
+from harness.config.notation import parse
+from harness.core.budget import Budget
+from harness.core.errors import UserError
+from harness.storage.records import read_log
 
 TARGET = Path(__file__).parents[1] / "strategies" / "compute_optimal.toml"
 FAMILIES = {"filter": "filter_pruned", "channel": "channel_pruned", "ot": "ot_fused"}

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.records import Record, parse_line
-from harness.registry import make
-from harness.task import Kind, Split
+from harness.config.registry import make
+from harness.core.task import Kind, Split
+from harness.storage.records import Record, parse_line
 
 FAR = ("OCR", "counting", "image-quality", "medical", "remote-sensing", "shape", "sketch")
 MARGIN, CEILING = 0.10, 0.97

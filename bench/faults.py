@@ -17,8 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from harness.records import RunStatus, canonical, line_of, read_log
-from harness.store import RunStore
+from harness.storage.records import RunStatus, canonical, line_of, read_log
+from harness.storage.run_folder import RunFolder
 
 PLUGINS = Path(__file__).parents[1] / "tests" / "plugins"
 SUITE = """
@@ -48,7 +48,7 @@ def running(out: Path) -> list[int]:
     """The processes that are on a run right now, and that still have the one they were forked from."""
     found = []
     for manifest in out.rglob("run.json"):
-        store = RunStore(manifest.parent)
+        store = RunFolder(manifest.parent)
         if store.status() is RunStatus.RUNNING:
             holder = (store.folder / "lock").read_text().split()
             found += [int(pid) for pid in holder[1:2] if ours(int(pid)) and ours(parent(int(pid)))]
@@ -101,7 +101,7 @@ def torture(suite: Path, out: Path, whole: dict[str, str], kills: int, rng: rand
         before: dict[Path, bytes] = {}
         while killed.total() < kills and any(runner.poll() is None for runner in runners):
             time.sleep(rng.uniform(0.05, 1.5))
-            if all(RunStore(place / run).status() is RunStatus.DONE for run in whole):
+            if all(RunFolder(place / run).status() is RunStatus.DONE for run in whole):
                 break
             runners = [r if r.poll() is None else start(suite, place) for r in runners]
             if not (pids := running(place)):

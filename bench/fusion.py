@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from bench.allocations import lite0_table
 from bench.intervals import mean_and_half
 from bench.nets import Data, fashion_mnist, trained
-from harness.environment import environment
-from harness.registry import make
-from strategies.structure.groups import Group, channel_groups
-from strategies.structure.pruning import Pruning, kept_units, prunable
-from strategies.structure.removal import remove
-from strategies.transport.fusion import Transport, fuse
+from harness.config.registry import make
+from harness.core.environment import environment
+from strategies.bodies.structure.groups import Group, channel_groups
+from strategies.bodies.structure.pruning import Pruning, kept_units, prunable
+from strategies.bodies.structure.removal import remove
+from strategies.bodies.transport.fusion import Transport, fuse
 
 METHODS: dict[str, Transport | None] = {
     "plain removal": None,

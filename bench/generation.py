@@ -11,7 +11,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 from statistics import median  # noqa: E402  (threads are set before numpy is imported)
 from time import process_time  # noqa: E402
 
-from harness.task import Split  # noqa: E402
+from harness.core.task import Split  # noqa: E402
 from streams.emulation.draws import Draws  # noqa: E402
 from streams.nevis22.emulated import CHUNK, Design, design  # noqa: E402
 from streams.nevis22.table import entries  # noqa: E402

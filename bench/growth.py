@@ -6,10 +6,10 @@ from pathlib import Path
 from statistics import median
 
 from bench.pairs import Line
-from harness.records import read_log
-from harness.runner import run
-from harness.spec import Setting
-from harness.suite import made
+from harness.config.suite import made
+from harness.core.spec import Setting
+from harness.running.runner import run
+from harness.storage.records import read_log
 
 
 def rows(pairs: int) -> Iterator[Line]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.pairs import Line, in_turn
-from harness.executor import Outcome, run_all, warm
-from harness.registry import module_of
-from harness.runner import Told
-from harness.spec import RunSpec
-from harness.suite import load_suite
+from harness.config.registry import module_of
+from harness.config.suite import load_suite
+from harness.core.spec import RunSpec
+from harness.running.executor import Outcome, run_all, warm
+from harness.running.messages import Told
 
 STRATEGIES = ("finetune", "filter_pruned(flops=0.5)", "linear_probe")
 

@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from bench.pairs import Line, in_turn
 from bench.work import LITE0, RESNET18, classifier, context, images, steps
-from harness.batches import Augment, Features, augmented, normalised
-from harness.quick_convolutions import QuickConvolutions
-from harness.seeding import torch_generator
-from harness.training import Recipe, fit
+from harness.compute.convolutions import QuickConvolutions
+from harness.core.seeding import torch_generator
+from harness.learning.batches import Augment, Features, augmented, normalised
+from harness.learning.training import Recipe, fit
 
 BATCH, STEPS = 32, 24
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import resnet
 
-from harness.registry import make
-from harness.seeding import named_seed
-from harness.task import Split
+from harness.config.registry import make
+from harness.core.seeding import named_seed
+from harness.core.task import Split
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's ``dataset-fashion-mnist`` lies."""

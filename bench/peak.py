@@ -10,7 +10,7 @@ from torch.nn import functional
 from bench.pairs import Line
 from bench.pruned import _net, _steps
 from bench.work import LITE0, RESNET18, context
-from harness.flops import flops_forward, flops_train
+from harness.compute.flops import flops_forward, flops_train
 
 BATCH, STEPS, SIZE = 32, 4, 64
 

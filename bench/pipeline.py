@@ -7,9 +7,9 @@ import torch
 from bench.avalanche_naive import pictures
 from bench.pairs import Line, in_turn
 from bench.work import LITE0, classifier, context, images
-from harness.batches import Augment, Order, augmented
-from harness.seeding import torch_generator
-from harness.training import Recipe, fit
+from harness.core.seeding import torch_generator
+from harness.learning.batches import Augment, Order, augmented
+from harness.learning.training import Recipe, fit
 
 BATCH, SIZE = 32, 64
 

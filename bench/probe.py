@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bench.pairs import Line, in_turn
 from bench.work import LITE0, classifier, context, images, thawed
-from harness.training import Recipe, fit
+from harness.learning.training import Recipe, fit
 
 EPOCHS = 50
 BATCH = 32

@@ -8,11 +8,11 @@ from torch import nn
 
 from bench.pairs import Line, in_turn
 from bench.work import CLASSES, LITE0, RESNET18, context
-from harness.backbone import Classifier, feature_width, zero_head
-from harness.batches import loss_of
-from harness.flops import flops_forward, flops_train
-from harness.quick_convolutions import QuickConvolutions
-from harness.registry import make
+from harness.compute.backbone import Classifier, feature_width, zero_head
+from harness.compute.convolutions import QuickConvolutions
+from harness.compute.flops import flops_forward, flops_train
+from harness.config.registry import make
+from harness.learning.batches import loss_of
 
 BATCH, STEPS, SIZE = 32, 4, 64
 

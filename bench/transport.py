@@ -7,7 +7,7 @@ import torch
 
 from bench.pairs import Line, in_turn
 from bench.work import RESNET18, context
-from harness.registry import make
+from harness.config.registry import make
 
 RESNET50 = "torchvision:resnet50(weights=none)"
 

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from harness.backbone import Backbone, Classifier
-from harness.context import Context
-from harness.meter import ComputeMeter
-from harness.registry import make
-from harness.spec import Precision, Setting
-from harness.task import Examples, Kind, Phase, Provenance, Task
+from harness.compute.backbone import Backbone, Classifier
+from harness.compute.meter import ComputeMeter
+from harness.config.registry import make
+from harness.core.spec import Precision, Setting
+from harness.core.task import Examples, Kind, Phase, Provenance, Task
+from harness.learning.context import Context
 
 LITE0, RESNET18 = "efficientnet_lite0", "torchvision:resnet18(weights=none)"
 CLASSES = 10

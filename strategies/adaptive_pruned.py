@@ -3,15 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from harness.backbone import Classifier
-from harness.context import Context
-from harness.errors import UserError
-from harness.task import Examples, Task
-from harness.training import fit
+from harness.compute.backbone import Classifier
+from harness.core.errors import UserError
+from harness.core.task import Examples, Task
+from harness.learning.context import Context
+from harness.learning.training import fit
+from strategies.bodies.structure.pruning import Pruning, pruned
 from strategies.finetune import Finetune
-from strategies.starting import limit_to
-from strategies.stretch import stretch
-from strategies.structure.pruning import Pruning, pruned
+from strategies.learners.starting import limit_to
+from strategies.learners.stretch import stretch
 
 
 @dataclass

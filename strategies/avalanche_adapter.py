@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.backbone import Classifier, zero_head
-from harness.batches import stratified
-from harness.context import Context
-from harness.errors import UserError, unknown
-from harness.seeding import numpy_generator
-from harness.strategy import Strategy
-from harness.task import Kind, Split, Task
-from harness.training import Recipe
-from strategies.starting import Head, needs_one_of_each_class, start_head
+from harness.compute.backbone import Classifier, zero_head
+from harness.core.errors import UserError, unknown
+from harness.core.seeding import numpy_generator
+from harness.core.task import Kind, Split, Task
+from harness.learning.batches import stratified
+from harness.learning.context import Context
+from harness.learning.strategy import Strategy
+from harness.learning.training import Recipe
+from strategies.learners.starting import Head, needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
     "Naive": {},
@@ -71,13 +71,13 @@ class Avalanche(Strategy):
 
     def prepare(self, ctx: Context) -> None:
         with _without_notices():
-            from strategies.avalanche_parts import MultiHead
+            from strategies.learners.avalanche_parts import MultiHead
         # AGEM reads gradients as if they lay in memory row by row.
         plain = torch.contiguous_format if self.method == "AGEM" else torch.preserve_format
         self.net = MultiHead(ctx.body().to(memory_format=plain))
 
     def learn(self, task: Task, ctx: Context) -> None:
-        from strategies.avalanche_parts import MultiHead, OneHead, OneTask, Pacer
+        from strategies.learners.avalanche_parts import MultiHead, OneHead, OneTask, Pacer
 
         net, number = self.net, len(self._heads)
         recipe = self.recipe.settled(statistics_hold=True, started=self.head.head_init != "zero")
@@ -108,7 +108,7 @@ class Avalanche(Strategy):
         """Avalanche's strategy, with what it remembers of the tasks before."""
         import avalanche.training.supervised as methods
 
-        from strategies.avalanche_parts import Pacer, Wanted
+        from strategies.learners.avalanche_parts import Pacer, Wanted
 
         settings = dict(METHODS[self.method])
         if self.strength is not None:
@@ -135,7 +135,7 @@ class Avalanche(Strategy):
         return agent
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
-        from strategies.avalanche_parts import MultiHead, OneHead
+        from strategies.learners.avalanche_parts import MultiHead, OneHead
 
         assert isinstance(self.net, MultiHead), "learn comes before predict"
         return OneHead(self.net, self._heads[task.name])(images)  # type: ignore[no-any-return]

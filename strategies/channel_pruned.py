@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from harness.meter import CostPhase
+from harness.compute.meter import CostPhase
+from strategies.bodies.structure.pruning import Layout, Pruning, pruned
 from strategies.finetune import Finetune
-from strategies.structure.pruning import Layout, Pruning, pruned
 
 
 @dataclass

@@ -16,20 +16,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.context import Context
-from harness.errors import UserError
-from harness.meter import ComputeMeter
-from harness.seeding import named_seed
-from harness.strategy import Strategy
-from harness.task import Split, Task
-from harness.training import Recipe
+from harness.compute.meter import ComputeMeter
+from harness.core.errors import UserError
+from harness.core.seeding import named_seed
+from harness.core.task import Split, Task
+from harness.learning.context import Context
+from harness.learning.strategy import Strategy
+from harness.learning.training import Recipe
+from strategies.bodies.structure.pruning import Pruning
 from strategies.channel_pruned import ChannelPruned
 from strategies.filter_pruned import FilterPruned
 from strategies.finetune import Finetune, Start
+from strategies.learners.starting import Head
+from strategies.learners.stretch import stretch
 from strategies.ot_fused import OTFused
-from strategies.starting import Head
-from strategies.stretch import stretch
-from strategies.structure.pruning import Pruning
 
 Family = Literal["filter", "channel", "ot"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from strategies.bodies.structure.inputs import input_groups, read_less
+from strategies.bodies.structure.pruning import kept_units
 from strategies.channel_pruned import ChannelPruned
-from strategies.structure.inputs import input_groups, read_less
-from strategies.structure.pruning import kept_units
 
 
 @dataclass

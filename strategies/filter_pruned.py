@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from strategies.bodies.structure.pruning import Layout
 from strategies.channel_pruned import ChannelPruned
-from strategies.structure.pruning import Layout
 
 
 @dataclass

@@ -8,19 +8,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor, nn
 
-from harness.backbone import Classifier
-from harness.batches import stratified
-from harness.context import Context
-from harness.evaluation import BEFORE
-from harness.meter import CostPhase
-from harness.recalled import Recalled
-from harness.seeding import numpy_generator
-from harness.strategy import Strategy
-from harness.task import Examples, Split, Task
-from harness.training import Recipe, fit
-from strategies.heads import ridge_head
-from strategies.nearest import start_nearest
-from strategies.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
+from harness.compute.backbone import Classifier
+from harness.compute.memoised import Recalled
+from harness.compute.meter import CostPhase
+from harness.core.seeding import numpy_generator
+from harness.core.task import Examples, Split, Task
+from harness.learning.batches import stratified
+from harness.learning.context import Context
+from harness.learning.evaluation import BEFORE
+from harness.learning.strategy import Strategy
+from harness.learning.training import Recipe, fit
+from strategies.learners.heads import ridge_head
+from strategies.learners.nearest import start_nearest
+from strategies.learners.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
 @dataclass(frozen=True)

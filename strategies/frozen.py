@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from harness.backbone import Classifier
-from harness.batches import Features
-from harness.context import Context
-from harness.recalled import Recalled
-from harness.strategy import Strategy
-from harness.task import Split, Task
-from strategies.heads import indicators, ncm_head, ridge_flops_each, ridge_head
-from strategies.starting import needs_one_of_each_class
+from harness.compute.backbone import Classifier
+from harness.compute.memoised import Recalled
+from harness.core.task import Split, Task
+from harness.learning.batches import Features
+from harness.learning.context import Context
+from harness.learning.strategy import Strategy
+from strategies.learners.heads import indicators, ncm_head, ridge_flops_each, ridge_head
+from strategies.learners.starting import needs_one_of_each_class
 
 
 @dataclass

@@ -5,15 +5,15 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from harness.backbone import Classifier, zero_head
-from harness.batches import Features
-from harness.context import Context
-from harness.flops import flops_train
-from harness.recalled import Recalled
-from harness.strategy import Strategy
-from harness.task import Split, Task
-from harness.training import Recipe, fit
-from strategies.starting import needs_one_of_each_class
+from harness.compute.backbone import Classifier, zero_head
+from harness.compute.flops import flops_train
+from harness.compute.memoised import Recalled
+from harness.core.task import Split, Task
+from harness.learning.batches import Features
+from harness.learning.context import Context
+from harness.learning.strategy import Strategy
+from harness.learning.training import Recipe, fit
+from strategies.learners.starting import needs_one_of_each_class
 
 
 @dataclass

@@ -8,18 +8,18 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from harness.context import Context
-from harness.errors import UserError
-from harness.meter import CostPhase
-from harness.seeding import numpy_generator
-from harness.strategy import Infeasible
-from harness.task import Split, Task
+from harness.compute.meter import CostPhase
+from harness.core.errors import UserError
+from harness.core.seeding import numpy_generator
+from harness.core.task import Split, Task
+from harness.learning.context import Context
+from harness.learning.strategy import Infeasible
+from strategies.bodies.structure.attention import with_prunable_attention
+from strategies.bodies.structure.pruning import Layout, Pruning, kept_units, prunable
+from strategies.bodies.structure.removal import remove
+from strategies.bodies.transport.fusion import Fusion, Transport, fuse
+from strategies.bodies.transport.responses import responses
 from strategies.finetune import Finetune
-from strategies.structure.attention import with_prunable_attention
-from strategies.structure.pruning import Layout, Pruning, kept_units, prunable
-from strategies.structure.removal import remove
-from strategies.transport.fusion import Fusion, Transport, fuse
-from strategies.transport.responses import responses
 
 FUSE_SHARE = 0.3
 """Share of a task's budget that comparing units by their responses may take."""

@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harness.backbone import Classifier
-from harness.context import Context
-from harness.errors import UserError
-from harness.task import Task
+from harness.compute.backbone import Classifier
+from harness.core.errors import UserError
+from harness.core.task import Task
+from harness.learning.context import Context
+from strategies.bodies.structure.pruning import prunable
+from strategies.bodies.transport.alignment import averaged, match, match_flops, matchable
 from strategies.finetune import Finetune
-from strategies.structure.pruning import prunable
-from strategies.transport.alignment import averaged, match, match_flops, matchable
 
 
 @dataclass

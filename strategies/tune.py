@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.batches import loss_of, stratified, targets
-from harness.context import Context
-from harness.errors import UserError
-from harness.evaluation import mean_average_precision
-from harness.options import flat
-from harness.registry import make
-from harness.seeding import numpy_generator
-from harness.store import EACH
-from harness.strategy import Infeasible, Strategy
-from harness.task import Examples, Kind, Split, Task
-from harness.training import Diverged, Recipe
-from strategies.stretch import stretch
+from harness.config.options import flat
+from harness.config.registry import make
+from harness.core.errors import UserError
+from harness.core.seeding import numpy_generator
+from harness.core.task import Examples, Kind, Split, Task
+from harness.learning.batches import loss_of, stratified, targets
+from harness.learning.context import Context
+from harness.learning.evaluation import mean_average_precision
+from harness.learning.strategy import Infeasible, Strategy
+from harness.learning.training import Diverged, Recipe
+from harness.storage.run_folder import EACH
+from strategies.learners.stretch import stretch
 
 ASKED = 0.25
 """Share of a trial that looking at dev images may take."""

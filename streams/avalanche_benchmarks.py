@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from harness.errors import UserError, unknown
-from harness.seeding import numpy_generator
-from harness.stream import Stream
-from harness.task import Kind, Task
-from harness.written import Written
-from streams.collected import collected
+from harness.config.notation import Written
+from harness.core.errors import UserError, unknown
+from harness.core.seeding import numpy_generator
+from harness.core.stream import Stream
+from harness.core.task import Kind, Task
+from streams.data.collected import collected
+from streams.data.official import official_splits
+from streams.data.prepared import Array, prepared
+from streams.data.stored import stored_task, with_splits
 from streams.nevis22.real import data_folder
-from streams.official import official_splits
-from streams.prepared import Array, prepared
-from streams.stored import stored_task, with_splits
 
 _YEARS = {"MNIST": 1998, "CIFAR100": 2009, "CIFAR10": 2009, "CIFAR110": 2009, "FMNIST": 2017, "TinyImageNet": 2015}
 _YEARS |= {"CUB200": 2011, "Omniglot": 2015, "CORe50": 2017, "ImageNet": 2012, "Inaturalist": 2018}

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.batches import stratified
-from harness.errors import UserError
-from harness.registry import make
-from harness.seeding import numpy_generator
-from harness.stream import Stream
-from harness.task import Examples, Split, Task
-from harness.written import Written
+from harness.config.notation import Written
+from harness.config.registry import make
+from harness.core.errors import UserError
+from harness.core.seeding import numpy_generator
+from harness.core.stream import Stream
+from harness.core.task import Examples, Split, Task
+from harness.learning.batches import stratified
 
 VERSION = "1"
 

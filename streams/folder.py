@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import UserError, unknown
-from harness.stream import Stream
-from harness.task import Kind, Phase, Task
-from harness.written import Written
-from streams.image_folder import class_names, folder_arrays, folder_stamp
-from streams.prepared import prepared
-from streams.stored import stored_task
+from harness.config.notation import Written
+from harness.core.errors import UserError, unknown
+from harness.core.stream import Stream
+from harness.core.task import Kind, Phase, Task
+from streams.data.folders import class_names, folder_arrays, folder_stamp
+from streams.data.prepared import prepared
+from streams.data.stored import stored_task
 
 
 class _Task(BaseModel):

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from harness.errors import UserError
-from harness.stream import Stream
-from harness.task import Kind, Provenance, Split, Task
-from streams.images import SIDE
-from streams.prepared import Array
+from harness.core.errors import UserError
+from harness.core.stream import Stream
+from harness.core.task import Kind, Provenance, Split, Task
+from streams.data.images import SIDE
+from streams.data.prepared import Array
 
 _SAMPLES = 8
 _MARGIN = 6

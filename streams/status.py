@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.errors import UserError
-from harness.stream import Stream
-from harness.task import Provenance, Split, Task
-from harness.written import parse
+from harness.config.notation import parse
+from harness.core.errors import UserError
+from harness.core.stream import Stream
+from harness.core.task import Provenance, Split, Task
 
 State = Literal["ready", "downloadable", "manual", "emulated only"]
 

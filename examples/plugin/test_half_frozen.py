@@ -1,7 +1,7 @@
 """The strategy keeps the contract of nevis-harness, and its options are read from its written form."""
 
-from harness.conformance import conformance
-from harness.registry import make
+from harness.config.registry import make
+from harness.conformance.promises import conformance
 
 
 def test_it_keeps_every_promise() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.errors import UserError, unknown
+from harness.core.errors import UserError, unknown
 
 _COMMANDS = {
     "list": ("harness.cli.listing:list_command", "What there is: streams, strategies, backbones, suites, baselines."),

@@ -11,7 +11,7 @@ import click
 @click.option("--budget", metavar="B", help="What a task may spend; 0.5ep by default.")
 def check(spec: str, **instead: str | int | None) -> int:
     """Try every promise of a strategy on real runs of small tasks. Exit code 1 where one is broken."""
-    from harness.conformance import conformance
+    from harness.conformance.promises import conformance
 
     answers = conformance(spec, **{name: value for name, value in instead.items() if value is not None})  # type: ignore[arg-type]
     for answer in answers:

@@ -20,7 +20,7 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def status_command(stream: str, as_json: bool) -> None:
     """For each task: ready, downloadable, manual (and from where), or emulated only."""
-    from harness.suite import opened
+    from harness.config.suite import opened
     from streams.status import status
 
     _show(status(opened(stream)), as_json)
@@ -31,7 +31,7 @@ def status_command(stream: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def prepare_command(stream: str, as_json: bool) -> None:
     """Fetch and check what can be had; what is there already stays, nothing is left half-prepared."""
-    from harness.suite import opened
+    from harness.config.suite import opened
     from streams.status import prepare
 
     _show(prepare(opened(stream), say=lambda line: click.echo(line, err=True)), as_json)

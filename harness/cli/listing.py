@@ -4,9 +4,9 @@ import json
 
 import click
 
-from harness.errors import unknown
-from harness.registry import Group, entries, summary
-from harness.suites import about, suites
+from harness.config.registry import Group, entries, summary
+from harness.config.suites import about, suites
+from harness.core.errors import unknown
 
 _KINDS = ("streams", "strategies", "backbones", "suites", "baselines")
 
@@ -16,7 +16,7 @@ def rows(kind: str) -> list[dict[str, str]]:
     if kind == "suites":
         return [{"name": name, "about": about(path), "file": str(path)} for name, path in suites().items()]
     if kind == "baselines":
-        from reports.baselines import listing
+        from reports.published.baselines import listing
 
         return listing()
     group: Group = kind  # type: ignore[assignment]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import UserError
-from harness.spec import Setting
+from harness.core.errors import UserError
+from harness.core.spec import Setting
 
 if TYPE_CHECKING:
-    from harness.pretraining import Progress
-    from harness.spec import Precision
+    from harness.core.spec import Precision
+    from harness.learning.pretraining import Progress
 
 LINE_SECONDS = 30.0
 """Where there is no terminal, a line so often."""
@@ -48,13 +48,13 @@ def pretrain(
 
     Held-out tasks are not touched. Interrupted, the same command goes on from FILE.pt.part.
     """
-    from harness.budget import Budget
-    from harness.memory import keep_freed_memory
-    from harness.pretraining import Pretraining
-    from harness.pretraining import pretrain as pretrained
-    from harness.registry import make, takes
-    from harness.suite import opened
-    from harness.written import Written, parse
+    from harness.compute.memory import keep_freed_memory
+    from harness.config.notation import Written, parse
+    from harness.config.registry import make, takes
+    from harness.config.suite import opened
+    from harness.core.budget import Budget
+    from harness.learning.pretraining import Pretraining
+    from harness.learning.pretraining import pretrain as pretrained
 
     if out.suffix != ".pt":
         raise UserError(f"--out {out}: expected a file that ends in .pt")

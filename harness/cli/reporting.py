@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.errors import UserError
+from harness.core.errors import UserError
 
 _RESULTS = click.argument("given", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 """Result folders, or bundles of them; every command here takes both."""
@@ -34,8 +34,8 @@ def report(given: tuple[Path, ...], out: Path | None, results: Path | None, pict
     A text marks its numbers with the table, column and row they come from:
       <!--= curves[error] strategy=finetune; budget=1ep -->0.312<!--/-->
     """
-    from reports.report import write_report
-    from reports.summary import summary
+    from reports.publishing.report import write_report
+    from reports.publishing.summary import summary
 
     page = write_report(list(given), out or _beside(given[0]), results=results, picture=picture)
     click.echo(summary(given))
@@ -50,14 +50,14 @@ def compare(given: tuple[Path, ...], baselines: tuple[str, ...]) -> None:
 
     DIR is a result folder or a FILE.tar.xz that 'harness export' wrote.
     """
-    from reports.compare import compare as compared
-    from reports.tables import text
+    from reports.published.compare import compare as compared
+    from reports.tables.table import text
 
     click.echo(text(compared(given, baselines)))
 
 
 def _beside(given: Path) -> Path:
-    from reports.bundle import SUFFIX
+    from reports.reading.bundle import SUFFIX
 
     if given.name.endswith(SUFFIX):
         return given.with_name(f"{given.name.removesuffix(SUFFIX)}-report")
@@ -77,7 +77,7 @@ def export(given: tuple[Path, ...], out: Path) -> None:
     FILE.toml    a baseline: the mean of each task, strategy and budget, with its
                  spread, n and cost; 'compare --baseline FILE.toml' reads it.
     """
-    from reports.export import export as exported
+    from reports.publishing.export import export as exported
 
     click.echo(str(exported(given, out)), err=True)
 
@@ -92,7 +92,7 @@ def advise(given: tuple[Path, ...], flops: str, domain: str | None, as_json: boo
 
     DIR is a result folder or a FILE.tar.xz that 'harness export' wrote.
     """
-    from reports.advise import advise as advised
+    from reports.tables.advise import advise as advised
 
     try:
         value = float(flops.removesuffix("flops"))

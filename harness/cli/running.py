@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from harness.errors import UserError, unknown
-from harness.records import RunStatus
-from harness.registry import module_of, takes
-from harness.spec import RunSpec
-from harness.store import RunStore
-from harness.suite import Suite, load_suite, made
-from harness.written import Written, parse
+from harness.config.notation import Written, parse
+from harness.config.registry import module_of, takes
+from harness.config.suite import Suite, load_suite, made
+from harness.core.errors import UserError, unknown
+from harness.core.spec import RunSpec
+from harness.storage.records import RunStatus
+from harness.storage.run_folder import RunFolder
 
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,7 +95,7 @@ def cores() -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def plan(as_json: bool, **options: Any) -> None:
     """Runs done and missing, FLOPs and hours, before anything is spent."""
-    from harness.pricing import price
+    from harness.running.plan import price
 
     specs = chosen(options.pop("suite"), options)
     jobs = options["jobs"] or cores()
@@ -154,9 +154,9 @@ def run(
     **options: Any,
 ) -> int:
     """Carry out a suite; what is done already is not done again."""
-    from harness.executor import missing, run_all, warm
-    from harness.progress import watching
-    from harness.ray_executor import run_on_ray
+    from harness.running.executor import missing, run_all, warm
+    from harness.running.progress import watching
+    from harness.running.ray import run_on_ray
 
     if executor not in ("local", "ray"):
         raise unknown("executor", executor, ["local", "ray"])
@@ -205,7 +205,7 @@ def run(
 
 
 def _status(spec: RunSpec, out: Path) -> RunStatus | None:
-    return RunStore(out / spec.folder).status()
+    return RunFolder(out / spec.folder).status()
 
 
 def shard_of(specs: list[RunSpec], shard: str | None) -> list[RunSpec]:
@@ -229,8 +229,8 @@ def _check_device(device: str) -> None:
 
 def _check_strategies(specs: list[RunSpec]) -> None:
     """Refuse what would remove nothing before any run begins."""
-    from harness.registry import make
-    from harness.strategy import Strategy
+    from harness.config.registry import make
+    from harness.learning.strategy import Strategy
 
     for text, name, size in sorted({(s.strategy, s.setting.backbone, s.setting.size) for s in specs}):
         strategy: Strategy = make("strategies", text)

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from harness.errors import UserError, unknown
-from harness.spec import Setting
+from harness.core.errors import UserError, unknown
+from harness.core.spec import Setting
 
 HEAD_CLASSES = 1000
 
@@ -25,7 +25,7 @@ def show() -> None:
 @click.option("--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Also draw samples of every task.")
 def show_stream(name: str, as_json: bool, sheet: Path | None) -> None:
     """The tasks of a stream, in order."""
-    from harness.suite import opened
+    from harness.config.suite import opened
 
     stream = opened(name)
     if sheet is not None:
@@ -53,8 +53,8 @@ def show_stream(name: str, as_json: bool, sheet: Path | None) -> None:
 @click.option("--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Also draw its sample images.")
 def show_task(place: str, as_json: bool, sheet: Path | None) -> None:
     """One task of a stream."""
-    from harness.stream import Stream
-    from harness.suite import opened
+    from harness.config.suite import opened
+    from harness.core.stream import Stream
 
     name, slash, wanted = place.rpartition("/")
     if not slash:
@@ -95,9 +95,9 @@ def show_strategy(spec: str, backbone: str, size: int, as_json: bool) -> None:
 
     Counts depend on shapes alone, so weights are read only where they decide the shapes. The head has 1000 classes.
     """
-    from harness.backbone import Backbone
-    from harness.registry import make
-    from harness.strategy import Strategy
+    from harness.compute.backbone import Backbone
+    from harness.config.registry import make
+    from harness.learning.strategy import Strategy
 
     strategy: Strategy = make("strategies", spec)
     opened: Backbone = make("backbones", backbone)
@@ -120,8 +120,8 @@ def show_strategy(spec: str, backbone: str, size: int, as_json: bool) -> None:
 
 
 def _count(body: Any, size: int) -> Counts:
-    from harness.backbone import Classifier, feature_width, zero_head
-    from harness.flops import flops_forward, flops_train
+    from harness.compute.backbone import Classifier, feature_width, zero_head
+    from harness.compute.flops import flops_forward, flops_train
 
     net = Classifier(body, zero_head(feature_width(body, size), HEAD_CLASSES))
     for parameter in net.parameters():

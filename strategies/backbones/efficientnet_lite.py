@@ -13,9 +13,9 @@ import timm
 import torch
 from torch import nn
 
-from harness.backbone import Backbone
-from harness.errors import UserError, unknown
-from harness.written import Written
+from harness.compute.backbone import Backbone
+from harness.config.notation import Written
+from harness.core.errors import UserError, unknown
 from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
 
 _SHA256 = {

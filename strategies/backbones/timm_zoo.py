@@ -9,8 +9,8 @@ import timm
 import torch
 from torch import nn
 
-from harness.backbone import Backbone
-from harness.errors import UserError, unknown
+from harness.compute.backbone import Backbone
+from harness.core.errors import UserError, unknown
 from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, sha256_of_tensors, told_by
 
 

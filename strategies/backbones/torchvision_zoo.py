@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from harness.backbone import Backbone
-from harness.errors import UserError, unknown
+from harness.compute.backbone import Backbone
+from harness.core.errors import UserError, unknown
 from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

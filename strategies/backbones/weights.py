@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.errors import UserError
-from harness.pretraining import pretraining_of
+from harness.core.errors import UserError
+from harness.learning.pretraining import pretraining_of
 
 
 def sha256_of(path: Path) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.draws import Draws
-from streams.prepared import Array
 
 Number = Array | float | np.floating[Any]
 

@@ -8,7 +8,7 @@ import hashlib
 
 import numpy as np
 
-from streams.prepared import Array
+from streams.data.prepared import Array
 
 Shape = int | tuple[int, ...]
 

@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import X, Y, at, blurred, coarse, ellipse, finish, hsv, noise, paint, placed, sine, soft
 from streams.emulation.draws import Draws, genes
 from streams.emulation.grounds import Ground, ground
-from streams.prepared import Array
 
 GENES = 24
 _BINS = 5

@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.builds import BUILDS, SLOTS
 from streams.emulation.canvas import at, ellipse, finish, hsv, noise, paint, placed, soft, wave
 from streams.emulation.draws import Draws, genes
 from streams.emulation.grounds import Ground, ground
 from streams.emulation.parts import Parts, chosen, paint_parts, posed, template_parts
 from streams.emulation.textures import GENES, surface
-from streams.prepared import Array
 
 Build = Literal["bird", "car", "plane", "face", "butterfly", "beast", "flower", "food"]
 COUNT = 160

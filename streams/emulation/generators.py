@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from streams.data.prepared import Array
 from streams.emulation.draws import Draws
 from streams.emulation.faces import Faces
 from streams.emulation.fine_grained import FineGrained
@@ -14,7 +15,6 @@ from streams.emulation.remote import RemoteSensing
 from streams.emulation.scenes import Paintings, Scenes
 from streams.emulation.signs import TrafficSigns
 from streams.emulation.textures import Textures
-from streams.prepared import Array
 
 VERSION = "1"
 """Raised whenever the same design begins to give other pixels."""

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import (
     blank,
     capsule,
@@ -20,7 +21,6 @@ from streams.emulation.canvas import (
 from streams.emulation.draws import Draws, genes
 from streams.emulation.music import music
 from streams.emulation.strokes import character_strokes, radical_strokes
-from streams.prepared import Array
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from typing import Literal
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import X, Y, at, blank, fractal, hsv, noise, paint, soft
 from streams.emulation.draws import Draws
-from streams.prepared import Array
 
 Ground = Literal["black", "white", "plain", "clutter", "outdoor"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.draws import Draws
-from streams.prepared import Array
 
 
 def class_labels(n: int, classes: int, draws: Draws) -> Array:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import (
     X,
     Y,
@@ -23,7 +24,6 @@ from streams.emulation.canvas import (
     wave,
 )
 from streams.emulation.draws import Draws, genes
-from streams.prepared import Array
 
 GENES = 12
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import X, Y, at, blank, blurred, capsule, ellipse, finish, paint, soft, wave
 from streams.emulation.draws import Draws
-from streams.prepared import Array
 
 
 def music(hand: Array, draws: Draws) -> Array:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import blurred, coarse, finish, noise
 from streams.emulation.draws import Draws, genes
 from streams.emulation.fine_grained import COUNT, built
@@ -11,7 +12,6 @@ from streams.emulation.grounds import Ground, ground
 from streams.emulation.labels import label_rows
 from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, taken
 from streams.emulation.species import attributes, species_genes
-from streams.prepared import Array
 
 PARTS = 6
 

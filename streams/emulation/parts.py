@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import SIDE, X, Y, at, cosine, hsv, paint, placed, sine, soft, wave
-from streams.prepared import Array
 
 Style = Literal["photo", "cartoon", "sketch", "silhouette", "art", "clipart"]
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import capsule, cosine, ellipse, finish, hsv, paint, sine
 from streams.emulation.draws import Draws, genes
 from streams.emulation.grounds import Ground, ground
 from streams.emulation.labels import label_rows
 from streams.emulation.parts import paint_parts, random_parts, taken
-from streams.prepared import Array
 
 GENES = 24
 _THING = 32

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import SIDE, blurred, coarse, finish, noise
 from streams.emulation.draws import Draws, genes
 from streams.emulation.scenes import GENES, place
-from streams.prepared import Array
 
 REFERENCES = 25
 KINDS = 8

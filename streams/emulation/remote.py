@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import SIDE, X, Y, at, coarse, finish, fractal, hsv, noise, placed, soft, wave
 from streams.emulation.draws import Draws, genes
-from streams.prepared import Array
 
 
 @dataclass(frozen=True)

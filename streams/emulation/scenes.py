@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import (
     SIDE,
     X,
@@ -24,7 +25,6 @@ from streams.emulation.canvas import (
 from streams.emulation.draws import Draws, genes
 from streams.emulation.labels import label_rows
 from streams.emulation.objects import Objects
-from streams.prepared import Array
 
 GENES = 28
 

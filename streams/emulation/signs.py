@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import at, blurred, capsule, coarse, finish, noise, paint, placed, soft
 from streams.emulation.draws import Draws, genes
 from streams.emulation.grounds import ground
 from streams.emulation.strokes import character_strokes
-from streams.prepared import Array
 
 _COLORS = np.array(
     [[0.75, 0.1, 0.1], [0.1, 0.25, 0.65], [0.95, 0.95, 0.95], [0.95, 0.8, 0.15], [0.1, 0.1, 0.1]], np.float32

@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.draws import Draws, genes
 from streams.emulation.fine_grained import COUNT
-from streams.prepared import Array
 
 _PARTS = {"tail": (0,), "legs": (1, 2, 5, 6), "body": (3, 4), "neck": (7,), "head": (8,), "ear": (9,)}
 

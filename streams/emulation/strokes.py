@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.draws import Draws
-from streams.prepared import Array
 
 CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streams.data.prepared import Array
 from streams.emulation.canvas import X, Y, at, finish, fractal, hsv, noise, placed, tent, wave
 from streams.emulation.draws import Draws, genes
-from streams.prepared import Array
 
 GENES = 26
 

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from harness.errors import UserError, unknown
-from harness.stream import Stream
-from harness.task import Task
-from harness.written import Written
+from harness.config.notation import Written
+from harness.core.errors import UserError, unknown
+from harness.core.stream import Stream
+from harness.core.task import Task
 from streams.nevis22.emulated import emulated_task
 from streams.nevis22.table import Entry, Variant, entries
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from harness.errors import UserError
-from harness.seeding import numpy_generator
-from streams.collected import collected
-from streams.images import open_image
-from streams.official import official_splits
-from streams.prepared import Array
-from streams.stored import with_splits
+from harness.core.errors import UserError
+from harness.core.seeding import numpy_generator
+from streams.data.collected import collected
+from streams.data.images import open_image
+from streams.data.official import official_splits
+from streams.data.prepared import Array
+from streams.data.stored import with_splits
 
 LEAST_SIDE = 16
 """Boxes with a shorter side, in pixels, are left out, as in NEVIS'22."""

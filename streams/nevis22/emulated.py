@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.task import Examples, Kind, Provenance, Split, Task
+from harness.core.task import Examples, Kind, Provenance, Split, Task
+from streams.data.prepared import Array, Prepared, prepared
+from streams.data.stored import examples, with_splits
 from streams.emulation.draws import Draws
 from streams.emulation.generators import GENERATORS, VERSION, Generator
 from streams.emulation.labels import class_labels
 from streams.nevis22.table import Entry
-from streams.prepared import Array, Prepared, prepared
-from streams.stored import examples, with_splits
 
 CHUNK = 64
 """Images painted at once; part of what the pixels depend on."""

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from harness.errors import UserError
-from harness.seeding import numpy_generator
-from harness.task import Kind, Provenance, Split, Task
-from streams.collected import collected
-from streams.image_folder import folder_arrays, folder_stamp
+from harness.core.errors import UserError
+from harness.core.seeding import numpy_generator
+from harness.core.task import Kind, Provenance, Split, Task
+from streams.data.collected import collected
+from streams.data.folders import folder_arrays, folder_stamp
+from streams.data.official import halved_validation, official_splits
+from streams.data.prepared import Array, cache_folder, is_prepared, prepared
+from streams.data.stored import stored_task, with_splits
 from streams.nevis22.coco import CocoCrops
 from streams.nevis22.table import Entry
-from streams.official import halved_validation, official_splits
-from streams.prepared import Array, cache_folder, is_prepared, prepared
-from streams.stored import stored_task, with_splits
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 

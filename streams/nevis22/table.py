@@ -13,8 +13,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from harness.errors import UserError
-from harness.task import Kind, Phase
+from harness.core.errors import UserError
+from harness.core.task import Kind, Phase
 
 HELD_OUT_FROM = 2020
 """First year of the held-out tasks, which are scored once, at the end."""

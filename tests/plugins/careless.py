@@ -10,7 +10,7 @@ from tiny import Finetune, OwnLoop
 from torch import Tensor
 
 from harness import Context, Split, Task
-from harness.strategy import Infeasible
+from harness.learning.strategy import Infeasible
 
 _learnt = 0
 

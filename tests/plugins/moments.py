@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.disk import Effect
+from harness.storage.disk import Effect
 
 Hook = Callable[[Effect, Path], None]
 

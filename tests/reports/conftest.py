@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.budget import Budget
-from harness.records import line_of
-from harness.spec import path_safe
-from harness.written import parse
+from harness.config.notation import parse
+from harness.core.budget import Budget
+from harness.core.spec import path_safe
+from harness.storage.records import line_of
 
 PHASES = ["train", "validate", "search", "prune", "fuse", "extract", "recalibrate", "evaluate"]
 

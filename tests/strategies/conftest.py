@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.backbone import Backbone
-from harness.caps import dense_flops
-from harness.context import Context
-from harness.meter import ComputeMeter
-from harness.registry import make
-from harness.spec import Setting
-from harness.task import Examples, Kind, Phase, Provenance, Split, Task
+from harness.compute.backbone import Backbone
+from harness.compute.caps import dense_flops
+from harness.compute.meter import ComputeMeter
+from harness.config.registry import make
+from harness.core.spec import Setting
+from harness.core.task import Examples, Kind, Phase, Provenance, Split, Task
+from harness.learning.context import Context
 
 SIZE = 16
 

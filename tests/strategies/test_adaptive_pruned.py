@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from harness.errors import UserError
-from harness.flops import flops_forward
-from harness.registry import make
+from harness.compute.flops import flops_forward
+from harness.config.registry import make
+from harness.core.errors import UserError
 
 Start = Callable[..., Any]
 SMALL = {"backbone": "timm:test_resnet(weights=none)", "size": 32}

@@ -6,10 +6,10 @@ import pytest
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.budget import Budget
-from harness.registry import entries, make
-from harness.spec import Setting
-from harness.trial import Attempt, Trial
+from harness.config.registry import entries, make
+from harness.conformance.trial import Attempt, Trial
+from harness.core.budget import Budget
+from harness.core.spec import Setting
 
 BACKBONE = "timm:test_efficientnet(weights=none)"
 MORE = ["finetune(scope=norm)", "finetune(scope=last_stage, head_init=ridge)", "finetune(head_init=probe)"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UserError
-from harness.flops import flops_forward
-from harness.registry import make
+from harness.compute.flops import flops_forward
+from harness.config.registry import make
+from harness.core.errors import UserError
 from strategies import compute_optimal
 from strategies.compute_optimal import Rule
 

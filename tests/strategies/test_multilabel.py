@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from command import Harness
 
-from harness.budget import Budget
-from harness.records import Record
-from harness.registry import entries, make
-from harness.spec import Setting
-from harness.trial import Trial
+from harness.config.registry import entries, make
+from harness.conformance.trial import Trial
+from harness.core.budget import Budget
+from harness.core.spec import Setting
+from harness.storage.records import Record
 
 BACKBONE = "timm:test_efficientnet(weights=none)"
 SPECS = [*entries("strategies"), *(f"avalanche(method={name})" for name in ("EWC", "LwF", "Replay", "GEM", "AGEM"))]

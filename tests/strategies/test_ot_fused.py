@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from harness.errors import UserError
-from harness.flops import flops_forward
-from harness.meter import ComputeMeter
-from harness.registry import make
-from harness.strategy import Infeasible
+from harness.compute.flops import flops_forward
+from harness.compute.meter import ComputeMeter
+from harness.config.registry import make
+from harness.core.errors import UserError
+from harness.learning.strategy import Infeasible
 
 SMALL = {"backbone": "timm:test_efficientnet(weights=none)", "size": 32}
 SPEC = "ot_fused(ground_cost=activation, responses=16)"

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from harness.batches import Features
-from harness.context import Context
-from harness.errors import UserError
-from harness.flops import flops_train
-from harness.meter import ComputeMeter
-from harness.registry import make
-from harness.strategy import Infeasible
-from harness.task import Split, Task
-from strategies.nearest import neighbor_score, start_nearest
+from harness.compute.flops import flops_train
+from harness.compute.meter import ComputeMeter
+from harness.config.registry import make
+from harness.core.errors import UserError
+from harness.core.task import Split, Task
+from harness.learning.batches import Features
+from harness.learning.context import Context
+from harness.learning.strategy import Infeasible
+from strategies.learners.nearest import neighbor_score, start_nearest
 
 Start = Callable[..., Any]
 SPECS = [

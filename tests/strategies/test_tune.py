@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness.conformance import conformance
-from harness.errors import UserError
-from harness.registry import make
-from harness.training import RATES, Recipe
+from harness.config.registry import make
+from harness.conformance.promises import conformance
+from harness.core.errors import UserError
+from harness.learning.training import RATES, Recipe
 
 Start = Callable[..., Any]
 TINY = {"backbone": "tiny:net", "size": 16}

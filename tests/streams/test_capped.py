@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from harness.errors import UserError
-from harness.registry import make
-from harness.stream import Stream
-from harness.task import Split
+from harness.config.registry import make
+from harness.core.errors import UserError
+from harness.core.stream import Stream
+from harness.core.task import Split
 
 WHOLE = "nevis22(tasks=[usps, landsat])"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.task import Kind, Split
+from harness.core.task import Kind, Split
 from streams.emulation.builds import BUILDS, SLOTS
 from streams.emulation.canvas import hsv, noise, sine, wave
 from streams.emulation.draws import Draws, genes

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import UserError
-from harness.registry import make
-from harness.task import Kind, Phase, Provenance, Split
+from harness.config.registry import make
+from harness.core.errors import UserError
+from harness.core.task import Kind, Phase, Provenance, Split
+from streams.data.folders import folder_arrays
+from streams.data.images import color
 from streams.folder import folder
-from streams.image_folder import folder_arrays
-from streams.images import color
 
 
 @pytest.fixture(autouse=True)

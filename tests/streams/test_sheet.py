@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.errors import UserError
-from harness.stream import Stream
+from harness.core.errors import UserError
+from harness.core.stream import Stream
 from streams.nevis22 import nevis22
 from streams.sheet import write_sheet
 
@@ -18,7 +18,7 @@ def test_a_sheet_has_a_strip_with_images_for_each_task(tmp_path, monkeypatch: py
     strips = np.split(sheet, len(stream))
     for strip, task in zip(strips, stream, strict=True):
         pictures = strip[3:67, 220:284]
-        from harness.task import Split
+        from harness.core.task import Split
 
         shown = task.load(Split.TRAIN).images
         assert any(np.array_equal(pictures, image) for image in shown), "the first sample is a training image"

@@ -1,0 +1,1 @@
+"""What a net costs: counting, metering, caps, and the nets themselves."""

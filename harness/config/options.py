@@ -1,0 +1,139 @@
+"""How do written options become a strategy? Flat keys fill a dataclass and the frozen values in it."""
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from inspect import Parameter, signature
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
+
+from harness.config.notation import Written
+from harness.core.errors import UserError, unknown
+
+
+def build(what: str, made: Callable[..., Any], written: Written) -> Any:
+    """Call ``made`` (a dataclass or a function) with the options of ``written``.
+
+    Raises:
+        UserError: an option that does not exist, is missing, or has a value of the wrong kind.
+    """
+    try:
+        if isinstance(made, type) and is_dataclass(made):
+            return _fill(made, dict(written.options), str(written), what)
+        return made(**_checked_arguments(made, written, what))
+    except (ValueError, TypeError) as error:
+        if isinstance(error, ValidationError):
+            raise
+        raise UserError(f"{what} {written}: {error}") from error
+
+
+def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
+    """The options of a dataclass object, frozen values inside it included, by their flat names."""
+    options: dict[str, Any] = {}
+    for field in fields(value):
+        if not field.init:
+            continue
+        held = getattr(value, field.name)
+        if is_dataclass(held) and not isinstance(held, type):
+            inner = flat(held)
+            if only_changed:
+                default = _default(field)
+                base = flat(default) if is_dataclass(default) and type(default) is type(held) else {}
+                inner = {key: item for key, item in inner.items() if key not in base or base[key] != item}
+            options |= inner
+        elif not (only_changed and _default(field) == held):
+            options[field.name] = held
+    return options
+
+
+def flat_names(cls: type) -> dict[str, Any]:
+    """Every option name of a dataclass, with its type."""
+    hints = get_type_hints(cls)
+    names: dict[str, Any] = {}
+    for field in fields(cls):
+        if field.init:
+            inner = _dataclass_in(hints[field.name])
+            names |= flat_names(inner) if inner else {field.name: hints[field.name]}
+    return names
+
+
+def _default(field: Any) -> Any:
+    if field.default is not MISSING:
+        return field.default
+    return field.default_factory() if field.default_factory is not MISSING else MISSING
+
+
+def _dataclass_in(hint: Any) -> type | None:
+    return hint if isinstance(hint, type) and is_dataclass(hint) else None
+
+
+def _fill(cls: type, options: dict[str, Any], text: str, what: str) -> Any:
+    known = flat_names(cls)
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of {what} {text.partition('(')[0]!r} named", name, known)
+    return _fill_known(cls, options, text, what)
+
+
+def _fill_known(cls: type, options: Mapping[str, Any], text: str, what: str) -> Any:
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for field in fields(cls):
+        if not field.init:
+            continue
+        inner = _dataclass_in(hints[field.name])
+        if inner:
+            # The outer class may give the frozen value other defaults than its own class does.
+            default = _default(field)
+            base = flat(default) if default is not MISSING else {}
+            mine = {key: options[key] for key in flat_names(inner) if key in options}
+            values[field.name] = _fill_known(inner, base | mine, text, what)
+        elif field.name in options:
+            values[field.name] = _checked(hints[field.name], options[field.name], field.name, text, what)
+        elif _default(field) is MISSING:
+            raise UserError(f"{what} {text}: option {field.name!r} is missing")
+    return cls(**values)
+
+
+def _checked_arguments(made: Callable[..., Any], written: Written, what: str) -> dict[str, Any]:
+    parameters = {
+        name: p for name, p in signature(made).parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
+    }
+    hints = get_type_hints(made)
+    for name in written.options:
+        if name not in parameters:
+            raise unknown(f"option of {what} {written.name!r} named", name, parameters)
+    for name, parameter in parameters.items():
+        if parameter.default is Parameter.empty and name not in written.options:
+            raise UserError(f"{what} {written}: option {name!r} is missing")
+    return {
+        name: _checked(hints.get(name, Any), value, name, str(written), what) for name, value in written.options.items()
+    }
+
+
+def _checked(hint: Any, value: Any, name: str, text: str, what: str) -> Any:
+    choices = [choice for choice in _choices(hint) if isinstance(choice, str)]
+    if choices and isinstance(value, str) and value not in choices:
+        raise unknown(f"value of {name!r} in {what} {text!r} called", value, choices)
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+    except PydanticSchemaGenerationError:
+        return value
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise UserError(f"{what} {text}: option {name}={value!r} does not fit: {reason}") from error
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return get_args(hint)
+    if origin in (Union, types.UnionType):
+        # Text is only a closed set of names when no member of the union takes any text.
+        members = get_args(hint)
+        return () if str in members else tuple(choice for member in members for choice in _choices(member))
+    return ()

@@ -1,0 +1,187 @@
+"""What is to be run? A suite: a TOML file of streams, strategies, budgets, seeds and one setting, and its runs."""
+
+import itertools
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.config.notation import Written, parse
+from harness.config.options import flat
+from harness.config.registry import make
+from harness.config.suites import suites
+from harness.core.budget import Budget
+from harness.core.errors import UserError, unknown
+from harness.core.spec import RunSpec, Setting
+from harness.core.stream import Stream
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Sweep(_Strict):
+    use: str
+    sweep: dict[str, list[Any]] = Field(default_factory=dict)
+
+
+class _Setting(_Strict):
+    backbone: str = Setting.backbone
+    size: int = Field(default=Setting.size, ge=8, le=1024)
+    precision: str = Setting.precision
+
+
+class _File(_Strict):
+    about: str = ""
+    streams: list[str] = Field(min_length=1)
+    strategies: list[str | _Sweep] = Field(min_length=1)
+    budgets: list[str] = Field(min_length=1)
+    seeds: int | list[int] = 1
+    setting: _Setting = Field(default_factory=_Setting)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The runs a person asked for, as written; :meth:`specs` makes them exact.
+
+    Attributes:
+        about: one sentence for ``harness list suites``.
+    """
+
+    name: str
+    about: str
+    streams: tuple[str, ...]
+    strategies: tuple[str, ...]
+    budgets: tuple[Budget, ...]
+    seeds: tuple[int, ...]
+    setting: Setting
+
+    def specs(self) -> list[RunSpec]:
+        """Every run: streams x strategies x budgets x seeds, cheap runs of all strategies first.
+
+        Raises:
+            UserError: a stream, a strategy, an option or the backbone cannot be had.
+        """
+        backbone = make("backbones", self.setting.backbone)
+        setting = replace(self.setting, weights_hash=backbone.weights_hash)
+        strategies = [(written, make("strategies", written)) for written in self.strategies]
+        found = []
+        for name, budget, seed in itertools.product(self.streams, self.budgets, self.seeds):
+            stream = opened(name)
+            for written, strategy in strategies:
+                spec = RunSpec(
+                    stream=stream.name,
+                    fingerprint=stream.fingerprint(),
+                    strategy=str(Written(parse(written).name, flat(strategy, only_changed=True))),
+                    options=tuple(flat(strategy).items()),
+                    strategy_version=strategy.version,
+                    budget=budget,
+                    setting=setting,
+                    seed=seed,
+                )
+                found.append(spec)
+        return list({spec.key: spec for spec in found}.values())
+
+
+@cache
+def opened(name: str) -> Stream:
+    """The stream of that name, opened once a process."""
+    stream: Stream = make("streams", name)
+    return stream
+
+
+def load_suite(name: str) -> Suite:
+    """Read a suite by its name or from a TOML file.
+
+    Raises:
+        UserError: no such suite, or the file is wrong; the message names the key.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        known = suites()
+        if name not in known:
+            raise unknown("suite", name, known, hint="or write the path of a .toml file")
+        path = known[name]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read suite {path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        content = _File.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"suite {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise _explained(path, error) from error
+    seeds = range(content.seeds) if isinstance(content.seeds, int) else content.seeds
+    return made(
+        name=path.stem,
+        about=content.about,
+        streams=content.streams,
+        strategies=[written for entry in content.strategies for written in _swept(entry)],
+        budgets=content.budgets,
+        seeds=list(seeds),
+        setting=Setting(**content.setting.model_dump()),
+    )
+
+
+def made(
+    *,
+    name: str,
+    about: str,
+    streams: Sequence[str],
+    strategies: Sequence[str],
+    budgets: Sequence[str],
+    seeds: Sequence[int],
+    setting: Setting,
+) -> Suite:
+    """A suite from written parts, each checked for its form.
+
+    Raises:
+        UserError: a part has another form than expected.
+    """
+    if not seeds or any(seed < 0 for seed in seeds):
+        raise UserError(f"suite {name}: seeds are {list(seeds)}; expected at least one, none negative")
+    if setting.precision not in ("fp32", "bf16"):
+        raise unknown("precision", setting.precision, ["fp32", "bf16"])
+    for text in (*streams, *strategies):
+        parse(text)
+    return Suite(
+        name=name,
+        about=about,
+        streams=tuple(streams),
+        strategies=tuple(strategies),
+        budgets=tuple(Budget.parse(budget) for budget in budgets),
+        seeds=tuple(seeds),
+        setting=setting,
+    )
+
+
+def _swept(entry: str | _Sweep) -> list[str]:
+    if isinstance(entry, str):
+        return [entry]
+    written = parse(entry.use)
+    for key, values in entry.sweep.items():
+        if not values:
+            raise UserError(f"sweep of {entry.use}: {key} has no values")
+    keys = list(entry.sweep)
+    combined = itertools.product(*entry.sweep.values())
+    return [str(Written(written.name, {**written.options, **dict(zip(keys, v, strict=True))})) for v in combined]
+
+
+def _explained(path: Path, error: ValidationError) -> UserError:
+    first = error.errors()[0]
+    place = ".".join(
+        str(part) for part in first["loc"] if not str(part).startswith(("_", "function")) and part != "str"
+    )
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        parts: dict[str, type[BaseModel]] = {"setting": _Setting, "strategies": _Sweep}
+        inside = parts.get(str(first["loc"][0]), _File) if len(first["loc"]) > 1 else _File
+        return UserError(f"suite {path}: {unknown('key', key, inside.model_fields)}")
+    if first["type"] == "missing":
+        return UserError(f"suite {path}: key {place!r} is missing")
+    return UserError(f"suite {path}: {place} = {first['input']!r}: {first['msg'].lower()}")

@@ -1,0 +1,1 @@
+"""Does a strategy keep the contract? Promises, each tried on real runs."""

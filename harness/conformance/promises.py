@@ -1,0 +1,197 @@
+"""Does a strategy keep the contract? Each promise is tried on real runs of small tasks, and answered in one line."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.compute.caps import scored_tasks
+from harness.compute.meter import BudgetExhausted
+from harness.config.registry import make
+from harness.conformance.trial import Attempt, Trial, Work, overheard
+from harness.core.budget import Budget
+from harness.core.spec import Setting
+from harness.core.task import HiddenSplit, Split, Task
+from harness.learning.evaluation import WrongShape
+from harness.learning.strategy import Strategy
+from harness.running.runner import Overspent
+from harness.storage.records import Record, TaskStatus, canonical
+
+STREAM = "nevis22(tasks=[umist, voc_actions])"
+"""Emulated tasks, the second with several labels an image: what is tried is how a strategy learns, not how well."""
+
+BACKBONE = "timm:test_efficientnet(weights=none)"
+"""A net of 0.4 M parameters with depthwise convolutions and squeeze-excite."""
+
+SIZE = 32
+BUDGET = "0.5ep"
+
+TOLERANCE = 0.02
+"""Share by which charged and independently counted FLOPs may differ."""
+
+RUNS = "runs a stream, with finite logits of the right shape"
+PEEKS = "asks for no split that is hidden from it"
+SPENDS = "keeps to its budget, by one step at most"
+CHARGED = "is charged what it computes"
+PREDICTS = "predicts without changing itself, each image by itself"
+REPEATS = "depends on its seed and on nothing else"
+RESUMES = "goes on from its state as if nothing had happened"
+PROMISES = (RUNS, PEEKS, SPENDS, CHARGED, PREDICTS, REPEATS, RESUMES)
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether one promise is kept; ``why`` tells what was found where it is not."""
+
+    promise: str
+    kept: bool
+    why: str = ""
+
+
+def conformance(
+    strategy: str, *, stream: str = STREAM, backbone: str = BACKBONE, size: int = SIZE, budget: str = BUDGET
+) -> list[Answer]:
+    """An answer for each promise that could be tried: all of them, unless the first run ended early.
+
+    Raises:
+        UserError: the strategy, stream or backbone cannot be opened.
+    """
+    net = make("backbones", backbone)
+    setting = Setting(backbone=backbone, weights_hash=net.weights_hash, size=size)
+    trial = Trial(strategy, make("streams", stream), net, setting, Budget.parse(budget))
+    trial.spec()
+    faults = _Faults()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        whole = faults.trying(RUNS, lambda: _run(trial, folder / "whole", faults))
+        if whole is None:
+            return faults.answers(list(faults))
+        faults.trying(RUNS, lambda: _watch(trial, faults))
+        faults.trying(RESUMES, lambda: _resume(trial, folder / "resumed", whole, faults))
+        if RESUMES not in faults:
+            # What was stopped, went on and came out the same was done twice, and depends on nothing else either.
+            return faults.answers(PROMISES)
+        faults.trying(REPEATS, lambda: _repeat(trial, folder / "again", whole, faults))
+    # Where no two runs agree, nothing is known of the state.
+    return faults.answers(PROMISES[:-1] if REPEATS in faults else PROMISES)
+
+
+class _Faults(dict[str, str]):
+    """Broken promises, and what was found first of each."""
+
+    def trying(self, promise: str, check: Callable[[], Found]) -> Found | None:
+        """What ``check`` gives, or None if it raised: the promise that the exception is about is broken."""
+        try:
+            return check()
+        except HiddenSplit as error:
+            self.setdefault(PEEKS, str(error))
+        except (Overspent, BudgetExhausted) as error:
+            self.setdefault(SPENDS, str(error))
+        except WrongShape as error:
+            self.setdefault(RUNS, str(error))
+        except (Exception, SystemExit) as error:
+            self.setdefault(promise, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return None
+
+    def answers(self, promises: Sequence[str]) -> list[Answer]:
+        return [Answer(promise, promise not in self, self.get(promise, "")) for promise in promises]
+
+
+def _run(trial: Trial, folder: Path, faults: _Faults) -> list[Record]:
+    """The records of a whole run."""
+    found = trial.records(folder)
+    for record in found:
+        if record.get("metric") == "cross_entropy" and record["value"] is None:
+            faults.setdefault(RUNS, f"logits that are not finite on task {record['task']!r}")
+    if all(r["status"] == TaskStatus.INFEASIBLE for r in found if r["event"] == "learn"):
+        faults.setdefault(RUNS, f"learnt no task: it takes {trial.budget} for too little; give it --budget")
+    return found
+
+
+def _resume(trial: Trial, folder: Path, whole: list[Record], faults: _Faults) -> None:
+    trial.records(folder, stop_after=1)
+    _agree(whole, trial.records(folder), RESUMES, faults)
+
+
+def _repeat(trial: Trial, folder: Path, whole: list[Record], faults: _Faults) -> None:
+    _agree(whole, trial.records(folder), REPEATS, faults)
+
+
+def _agree(one: list[Record], other: list[Record], promise: str, faults: _Faults) -> None:
+    for a, b in zip(canonical(one), canonical(other), strict=True):
+        differing = [key for key in a if a[key] != b.get(key)]
+        if differing:
+            key = differing[0]
+            faults.setdefault(promise, f"task {a['task']!r}: {key} was {a[key]}, then {b.get(key)}")
+
+
+def _watch(trial: Trial, faults: _Faults) -> None:
+    """Learn every task once more under a second counter, and predict some images of each in several ways."""
+    attempt = Attempt(trial)
+    _compare(attempt.setup, "before the stream", faults)
+    for task in scored_tasks(trial.stream, trial.spec()):
+        asked: list[Split] = []
+        view, place = overheard(task, asked), f"task {task.name!r}"
+        work = attempt.learn(view)
+        _compare(work, place, faults)
+        step = work.charged / work.steps if work.steps else 0.0
+        if work.charged > work.cap + 1.01 * step:
+            faults.setdefault(SPENDS, f"{place} spent {work.charged - work.cap:.3g} FLOPs over its budget")
+        if work.learnt:
+            faults.trying(PREDICTS, partial(_predict, attempt, view, faults))
+        if asked:
+            faults.setdefault(PEEKS, f"{place}: asked for {asked[0]}, and went on when it was refused")
+
+
+def _compare(work: Work, place: str, faults: _Faults) -> None:
+    if work.charged < (1 - TOLERANCE) * work.done:
+        faults.setdefault(CHARGED, f"{place}: {work.charged:.4g} FLOPs were charged, {work.done:.4g} were done")
+
+
+def _predict(attempt: Attempt, task: Task, faults: _Faults) -> None:
+    strategy = attempt.strategy
+    images = attempt.ctx.inputs(task.load(Split.DEV), slice(0, 8))
+    before = _held(strategy)
+    with torch.inference_mode():
+        whole, again = strategy.predict(task, images), strategy.predict(task, images)
+        singly = [strategy.predict(task, images[i : i + 1]) for i in range(len(images))]
+    for logits, n in [(whole, len(images)), *((one, 1) for one in singly)]:
+        if tuple(logits.shape) != (n, task.num_classes):
+            raise WrongShape(f"logits of shape {tuple(logits.shape)}, expected ({n}, {task.num_classes})")
+        if not logits.isfinite().all():
+            faults.setdefault(RUNS, f"logits that are not finite on task {task.name!r}")
+            return
+    if not torch.equal(whole, again):
+        faults.setdefault(PREDICTS, "the same images gave other logits the second time")
+    if not all(map(_equal, before, _held(strategy))):
+        faults.setdefault(PREDICTS, "predict changed weights, or what state() gives")
+    # Batches of other sizes are summed in other orders: a thousandth of the largest logit is rounding.
+    if not torch.allclose(whole, torch.cat(singly), rtol=1e-3, atol=1e-3 * max(1.0, float(whole.abs().max()))):
+        faults.setdefault(PREDICTS, "an image's logits depend on the others of its batch")
+
+
+def _held(strategy: Strategy) -> list[Any]:
+    """Copies of all that a strategy holds: its modules' tensors, and its state."""
+    nets = [held.state_dict() for held in vars(strategy).values() if isinstance(held, nn.Module)]
+    return list(_leaves([nets, strategy.state()]))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return torch.equal(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else bool(one == other)

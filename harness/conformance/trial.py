@@ -1,0 +1,136 @@
+"""How is a plugin tried out? On whole runs of small tasks, and task by task under the eyes of a second counter."""
+
+import io
+import math
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.compute.backbone import Backbone
+from harness.compute.caps import dense_flops
+from harness.compute.flops import Counter
+from harness.compute.meter import ComputeMeter
+from harness.config.options import flat
+from harness.config.registry import make
+from harness.core.budget import Budget
+from harness.core.seeding import named_seed
+from harness.core.spec import RunSpec, Setting
+from harness.core.stream import Stream
+from harness.core.task import Examples, HiddenSplit, Split, Task
+from harness.learning.context import Context
+from harness.learning.strategy import Infeasible, Strategy
+from harness.learning.training import Diverged
+from harness.running.messages import Told
+from harness.running.runner import run
+from harness.storage.records import Record, read_log
+
+
+class _Stopped(Exception):
+    """Raised between two tasks, as an interruption would come."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was done in one stretch, and what was said of it.
+
+    Attributes:
+        charged, done: FLOPs that the meter charged, and those that a second counter saw.
+        cap: FLOPs that might be spent.
+        steps: metered steps.
+        learnt: false where the task was infeasible or diverged.
+    """
+
+    charged: float
+    done: float
+    cap: float = math.inf
+    steps: int = 0
+    learnt: bool = False
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A strategy, and what it is tried on."""
+
+    strategy: str
+    stream: Stream
+    backbone: Backbone
+    setting: Setting
+    budget: Budget
+
+    def spec(self) -> RunSpec:
+        made: Strategy = make("strategies", self.strategy)
+        options = tuple(flat(made).items())
+        fingerprint = self.stream.fingerprint()
+        return RunSpec(
+            self.stream.name, fingerprint, self.strategy, options, made.version, self.budget, self.setting, seed=0
+        )
+
+    def records(self, folder: Path, *, stop_after: int | None = None) -> list[Record]:
+        """Carry out the run below ``folder``, or go on with it; stop as if interrupted after that many tasks."""
+
+        def tell(told: Told) -> None:
+            if told.record is not None and told.index + 1 == stop_after:
+                raise _Stopped
+
+        spec = self.spec()
+        with suppress(_Stopped), redirect_stdout(io.StringIO()):
+            run(spec, folder, tell=tell)
+        return read_log(folder / spec.folder / "events.jsonl").records
+
+
+class Attempt:
+    """One strategy, led through tasks without the runner.
+
+    Attributes:
+        setup: what it did before the stream.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.strategy: Strategy = make("strategies", trial.strategy)
+        self.ctx = Context(trial.backbone, trial.setting, 0, ComputeMeter())
+        torch.manual_seed(named_seed(0, "attempt"))
+        with redirect_stdout(io.StringIO()), Executed() as count, self.ctx.meter as meter:
+            self.strategy.prepare(self.ctx)
+        self.setup = Work(meter.spent_flops, count.flops)
+
+    def learn(self, task: Task) -> Work:
+        """Learn ``task``, a view of one that hides what is to be hidden, under the trial's budget."""
+        ctx, learnt = self.ctx, False
+        ctx.dense_flops = dense_flops(self.trial.backbone, task.num_classes, self.trial.setting.size)
+        cap = self.trial.budget.flops_for(dense_flops=ctx.dense_flops, images=task.sizes[Split.TRAIN])
+        # Held here as well: the strategy might put another one into its context.
+        meter = ctx.meter = ComputeMeter(flops=cap)
+        with redirect_stdout(io.StringIO()), suppress(Infeasible, Diverged), Executed() as count, meter:
+            self.strategy.learn(task, ctx)
+            learnt = True
+        return Work(meter.spent_flops, count.flops, cap, meter.steps, learnt)
+
+
+class Executed(Counter):
+    """Counts what is really computed: shapes priced on ``meta`` are not."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = self.flops
+        out = super().__torch_dispatch__(func, types, args, kwargs)
+        if any(isinstance(item, Tensor) and item.is_meta for item in (out if isinstance(out, tuple) else (out,))):
+            self.flops = before
+        return out
+
+
+def overheard(task: Task, asked: list[Split]) -> Task:
+    """The view of ``task`` for learning, which adds to ``asked`` what it refuses: that may never be seen elsewhere."""
+    view = task.for_learning()
+
+    def load(split: Split) -> Examples:
+        try:
+            return view.load(split)
+        except HiddenSplit:
+            asked.append(Split(split))
+            raise
+
+    return replace(view, load=load)

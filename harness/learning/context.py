@@ -1,0 +1,182 @@
+"""What does a strategy have at hand while it learns? Its meter, the backbone, named randomness, metered batches."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from harness.compute.backbone import Backbone, Classifier, feature_width, zero_head
+from harness.compute.meter import ComputeMeter, CostPhase
+from harness.core.seeding import named_seed, numpy_generator, torch_generator
+from harness.core.spec import Setting
+from harness.core.task import Examples, Task
+from harness.learning.batches import Augment, Features, Order, augmented, stratified, take, targets
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+class Batch(NamedTuple):
+    """One step's worth: ``progress`` is the share of the loop's budget that is spent in the middle of this step."""
+
+    inputs: Tensor
+    targets: Tensor
+    progress: float
+
+
+@dataclass
+class Context:
+    """Handed to ``Strategy.learn``. What is computed with it is charged to ``meter``.
+
+    Attributes:
+        meter: the budget of the current task and what was spent of it.
+        dense_flops: metered training FLOPs an image of the dense net with the current task's head.
+        said: told the progress of loops, for people who watch.
+    """
+
+    backbone: Backbone
+    setting: Setting
+    seed: int
+    meter: ComputeMeter
+    device: str = "cpu"
+    dense_flops: float = 0.0
+    said: Callable[[float], None] = field(default=lambda share: None, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Image side in pixels."""
+        return self.setting.size
+
+    def generator(self, *names: object) -> torch.Generator:
+        """A CPU generator that depends on the run's seed and ``names`` alone."""
+        return torch_generator(self.seed, *names)
+
+    def body(self, *, pretrained: bool = True) -> nn.Module:
+        """A new copy of the backbone, its caller's to change; ``pretrained=False``: random weights of this seed."""
+        if not pretrained:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(named_seed(self.seed, "scratch"))
+                return self._placed(self.backbone.build(pretrained=False))
+        return self._placed(self.backbone.build(pretrained=True))
+
+    def autocast(self, net: nn.Module | None = None) -> torch.autocast:
+        """The number format of the setting; with ``net`` that of training it, without that of inference.
+
+        ``bf16`` leaves the training of depthwise convolutions on a CPU in fp32: their backward pass in bf16 takes
+        twice as long there.
+        """
+        kind = torch.device(self.device).type
+        slow = kind == "cpu" and net is not None and any(_is_depthwise(module) for module in net.modules())
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.setting.precision == "bf16" and not slow)
+
+    def _placed(self, net: Net) -> Net:
+        return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def classifier(self, task: Task, body: nn.Module | None = None) -> Classifier:
+        """``body`` (a new pretrained one if None) with a head for ``task`` that starts at zero."""
+        body = self.body() if body is None else body
+        with self.meter.unmetered():
+            width = feature_width(body, self.size)
+        # Placed as a whole: a body taken back from a saved state may lie in memory in another order, and sum in it.
+        return self._placed(Classifier(body, zero_head(width, task.num_classes)))
+
+    def inputs(self, data: Examples | Features, index: object = slice(None)) -> Tensor:
+        """Rows ``index`` of ``data`` as the net is fed: normalised images (n, 3, size, size), or features."""
+        return take(data, index, backbone=self.backbone, size=self.size, device=self.device)
+
+    def shape(self, data: Examples | Features) -> tuple[int, ...]:
+        """Shape of one input made from ``data``, without the batch."""
+        return tuple(data.values.shape[1:]) if isinstance(data, Features) else (3, self.size, self.size)
+
+    def batches(
+        self,
+        data: Examples | Features,
+        *,
+        batch_size: int,
+        name: str,
+        net: nn.Module | None = None,
+        augment: Augment | None = None,
+        epochs: float = math.inf,
+    ) -> Iterator[Batch]:
+        """Batches in a seeded order that end when ``epochs`` or the budget is spent; ``name`` names the randomness.
+
+        What the body of the loop computes is charged. With ``net`` the body is taken to be one training step of
+        that net: it is counted once, then multiplied, and checked now and then. Without it, every step is counted.
+        The last batch shrinks to what the budget still pays for.
+
+        Raises:
+            ValueError: neither a budget nor ``epochs`` would end the loop.
+        """
+        meter, device = self.meter, self.device
+        flops_left, seconds_left = meter.remaining_flops, meter.remaining_seconds
+        images_left = math.inf if epochs == math.inf else round(epochs * len(data))
+        if math.inf == flops_left == seconds_left == images_left:
+            raise ValueError("a loop needs an end: a budget or epochs")
+        ahead = Order(len(data), self.generator(name, "order"))
+        draws = self.generator(name, "augment")
+        price = meter.price(net, self.shape(data)) if net is not None else None
+        each, seen = 0.0, 0
+        while seen < images_left:
+            if gone := meter.exhausted:
+                meter.stopped = gone
+                return
+            each = price.flops if price else each
+            count = int(min(batch_size, images_left - seen, meter.affordable(each) if each > 0 else math.inf))
+            # Batch norm cannot train on one example of a 1x1 map; the image or so that is left unspent is no loss.
+            if count < min(2, len(data)):
+                if count < images_left - seen:
+                    meter.stopped = "flops"
+                return
+            index = ahead.take(count)
+            inputs = self.inputs(data, index)
+            if augment is not None and isinstance(data, Examples):
+                inputs = augmented(inputs, augment, draws)
+            progress = max(
+                (flops_left - meter.remaining_flops + count * each / 2) / flops_left if flops_left < math.inf else 0,
+                (seconds_left - meter.remaining_seconds) / seconds_left if seconds_left < math.inf else 0,
+                (seen + count / 2) / images_left,
+            )
+            before = meter.spent_flops
+            with meter.step(price, count):
+                yield Batch(inputs, targets(data.labels[index], device), min(1.0, progress))
+            if price is None:
+                each = (meter.spent_flops - before) / count
+            seen += count
+            self.said(progress)
+
+    def features(
+        self, body: nn.Module, data: Examples, *, name: str, reserve: float = 0.0, phase: CostPhase = "extract"
+    ) -> Features:
+        """Features of ``data`` in eval mode, extracted once and charged.
+
+        Where the budget cannot pay for every image and ``reserve`` FLOPs more an image, the seeded, stratified
+        subset that it can pay for.
+        """
+        body = body.eval()
+        with self.meter.phase(phase):
+            price = self.meter.price(body, self.shape(data))
+            paid = min(len(data), self.meter.affordable(price.flops + reserve))
+            # Classes in turn: wherever the budget ends, what was seen is stratified.
+            chosen = stratified(data.labels, int(paid), numpy_generator(self.seed, name, "subset"))
+            parts: list[Tensor] = []
+            with torch.inference_mode():
+                for start in range(0, len(chosen), 128):
+                    if self.meter.exhausted == "seconds":
+                        chosen = chosen[:start]
+                        break
+                    index = chosen[start : start + 128]
+                    inputs = self.inputs(data, index)
+                    with self.meter.step(price, len(index)), self.autocast():
+                        parts.append(body(inputs).float())
+                    self.said(start / len(chosen))
+            if len(chosen) < len(data):
+                self.meter.stopped = "seconds" if self.meter.exhausted == "seconds" else "flops"
+        # Cloned outside inference mode: a head trained on them needs ordinary tensors.
+        values = torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size))
+        return Features(values, data.labels[chosen])
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels

@@ -1,0 +1,160 @@
+"""How good is what was learnt? Its scores on one split, what it was before it was trained, and latency."""
+
+import base64
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.core.seeding import numpy_generator
+from harness.core.task import Examples, Kind, Split, Task
+from harness.learning.batches import loss_of, stratified, targets
+from harness.learning.context import Context
+from harness.learning.strategy import Strategy
+from harness.storage.records import Record, number
+
+BATCH = 128
+LATENCY_CALLS = 5
+NAMED = 1000
+"""Predicted classes of so many images are kept, so that the agreement of two strategies can be told afterwards."""
+BEFORE = 256
+"""What a net was before it was trained is measured on so many images."""
+BINS = 15
+"""Bins of the calibration error (Guo et al., arXiv 1706.04599)."""
+
+Predict = Callable[[Task, torch.Tensor], torch.Tensor]
+
+
+class WrongShape(ValueError):
+    """A strategy's logits have another shape than (images, classes)."""
+
+
+def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, after: str) -> list[Record]:
+    """The ``eval`` records of ``task``: its score first, then cross-entropy, worst class and calibration.
+
+    An image whose logits are not finite counts as an error; for mean average precision its scores count as zero. The
+    ``error`` carries ``predicted``: the classes of the first images, base64 of little-endian uint16.
+
+    Raises:
+        WrongShape: the logits do not have shape (n, num_classes).
+    """
+    examples = task.load(split)
+    logits = _logits(strategy.predict, task, examples, ctx)
+    scores = _score(task, logits, examples)
+    scores["cross_entropy"] = float(loss_of(logits, targets(examples.labels, "cpu")))
+    if task.kind is not Kind.MULTILABEL:
+        scores["worst_class_error"] = worst_class_error(logits, examples.labels)
+        scores["calibration_error"] = calibration_error(logits, examples.labels)
+    facts = {"event": "eval", "after": after, "task": task.name, "split": str(split), "n": len(examples)}
+    records: list[Record] = [{**facts, "metric": metric, "value": number(value)} for metric, value in scores.items()]
+    if task.kind is not Kind.MULTILABEL:
+        classes = logits[:NAMED].argmax(dim=1).numpy().astype("<u2")
+        records[0]["predicted"] = base64.b64encode(classes.tobytes()).decode()
+    return records
+
+
+def evaluate_before(strategy: Strategy, task: Task, split: Split, ctx: Context) -> list[Record]:
+    """The ``error_before`` of ``task``: its error before the body was trained on it, where the strategy can tell.
+
+    Only at most :data:`BEFORE` images of the split are looked at.
+    """
+    predict = strategy.untrained(task.for_learning(), ctx)
+    if predict is None:
+        return []
+    every = task.load(split)
+    some = np.sort(stratified(every.labels, BEFORE, numpy_generator(ctx.seed, task.name, "before")))
+    examples = Examples(every.images[some], every.labels[some])
+    logits = _logits(lambda _, images: predict(images), task, examples, ctx)
+    score = _score(task, logits, examples)
+    value = score["error"] if "error" in score else 1 - score["mean_average_precision"]
+    facts = {"event": "eval", "after": task.name, "task": task.name, "split": str(split), "n": len(examples)}
+    return [{**facts, "metric": "error_before", "value": number(value)}]
+
+
+def _logits(predict: Predict, task: Task, examples: Examples, ctx: Context) -> torch.Tensor:
+    view = task.for_learning()  # Labels of what is asked stay hidden while predicting, too.
+    parts = []
+    # Not inference_mode: there a layer reaches whoever counts in one piece, and taking it apart in Python takes longer.
+    with torch.no_grad():
+        for start in range(0, len(examples), BATCH):
+            images = ctx.inputs(examples, slice(start, start + BATCH))
+            with ctx.autocast():
+                logits = predict(view, images)
+            if tuple(logits.shape) != (len(images), task.num_classes):
+                raise WrongShape(
+                    f"predict gave logits of shape {tuple(logits.shape)} for {len(images)} images of task "
+                    f"{task.name!r}; expected ({len(images)}, {task.num_classes})"
+                )
+            parts.append(logits.float().cpu())
+            # A sign of life: a large test set must not look like a strategy that hangs.
+            ctx.said(1.0)
+    return torch.cat(parts)
+
+
+def _score(task: Task, logits: torch.Tensor, examples: Examples) -> dict[str, float]:
+    """``error``, or ``mean_average_precision`` for labels of which several may be set."""
+    finite = logits.isfinite().all(dim=1)
+    if task.kind is Kind.MULTILABEL:
+        safe = torch.where(finite[:, None], logits, torch.zeros_like(logits))
+        return {"mean_average_precision": mean_average_precision(safe.numpy(), examples.labels)}
+    right = (logits.argmax(dim=1).numpy() == examples.labels) & finite.numpy()
+    return {"error": float(len(right) - right.sum()) / len(right)}
+
+
+def worst_class_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> float:
+    """The error of the class that is predicted worst, among those that occur."""
+    wrong = (logits.argmax(dim=1).numpy() != labels) | ~logits.isfinite().all(dim=1).numpy()
+    return float((np.bincount(labels, weights=wrong) / np.maximum(np.bincount(labels), 1)).max())
+
+
+def calibration_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> float:
+    """Expected calibration error: the mean distance of confidence and accuracy, over :data:`BINS` equal bins.
+
+    Guo et al., arXiv 1706.04599, equation 3. Not a number where a logit is not finite.
+    """
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    if not bool(logits.isfinite().all()):
+        return float("nan")
+    gap = (predicted.numpy() == labels) - confidence.double().numpy()
+    # Bins are open on the left, as in the paper; a confidence is never 0.
+    bins = np.ceil(confidence.double().numpy() * BINS).astype(int) - 1
+    return float(np.abs(np.bincount(bins.clip(0, BINS - 1), weights=gap)).sum() / len(labels))
+
+
+def mean_average_precision(scores: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> float:
+    """Macro mean over labels of average precision: sum over thresholds of (recall step) x precision.
+
+    Ties share one threshold, as in scikit-learn's ``average_precision_score``. Labels without a positive are left out;
+    0 if there is none at all.
+    """
+    values = []
+    for column in range(labels.shape[1]):
+        positive = labels[:, column] > 0
+        if not positive.any():
+            continue
+        ranked = np.argsort(-scores[:, column], kind="stable")
+        hits = np.cumsum(positive[ranked])
+        last_of_tie = np.append(np.diff(scores[ranked, column]) != 0, True)
+        precision = hits / np.arange(1, len(hits) + 1)
+        recall = hits / hits[-1]
+        at, steps = precision[last_of_tie], np.diff(recall[last_of_tie], prepend=0.0)
+        values.append(float((at * steps).sum()))
+    return float(np.mean(values)) if values else 0.0
+
+
+def latency(strategy: Strategy, task: Task, split: Split, ctx: Context) -> float:
+    """Median seconds of one prediction for a single image, over a few calls."""
+    images, view = ctx.inputs(task.load(split), slice(0, 1)), task.for_learning()
+    times = []
+    with torch.inference_mode():
+        for _ in range(LATENCY_CALLS):
+            begun = time.perf_counter()
+            with ctx.autocast():
+                strategy.predict(view, images)
+            if images.is_cuda:
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - begun)
+    return median(times)

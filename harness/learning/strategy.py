@@ -1,0 +1,77 @@
+"""How is a task learnt? A strategy: a dataclass whose fields are its options, and the methods that a run calls."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from harness.core.task import Task
+    from harness.learning.context import Context
+
+
+class Infeasible(Exception):
+    """The budget does not pay for one example of each class: the task is recorded as such, and not scored."""
+
+
+class Strategy(ABC):
+    """The contract of a strategy. Write it as a dataclass; ``name(key=literal)`` fills its fields.
+
+    One object lives through a run: ``prepare`` once, then ``learn`` and ``predict`` for each task in order. After an
+    interruption a new object gets ``prepare`` and ``load_state`` and goes on as if nothing had happened.
+    """
+
+    version: ClassVar[int] = 1
+    """Raised when the same options begin to give other answers: it is part of a run's key."""
+
+    shares_weights: ClassVar[bool] = False
+    """Whether learning a task can change the predictions for earlier ones; if so, all are tested again at the end."""
+
+    resumable: ClassVar[bool] = True
+    """False where what the next task needs is more than tensors and plain values: an interrupted run starts again."""
+
+    def prepare(self, ctx: "Context") -> None:
+        """What is done once, before the stream: charged in full to the first task, outside its cap."""
+
+    def adapted(self, body: "nn.Module", size: int) -> "nn.Module":
+        """What ``prepare`` makes of the backbone for images of ``size`` px: itself, unless weights are removed.
+
+        Raises:
+            UserError: the options would change nothing although they should.
+        """
+        return body
+
+    @property
+    def shapes_from_weights(self) -> bool:
+        """Whether the shapes that ``adapted`` gives depend on weights, so that they cannot be told without them."""
+        return False
+
+    @abstractmethod
+    def learn(self, task: "Task", ctx: "Context") -> None:
+        """Learn ``task``, of which only train and dev can be loaded, inside the budget of ``ctx.meter``."""
+
+    @abstractmethod
+    def predict(self, task: "Task", images: "Tensor") -> "Tensor":
+        """Logits (n, task.num_classes) for normalised images (n, 3, h, w). Changes nothing."""
+
+    def untrained(self, task: "Task", ctx: "Context") -> "Callable[[Tensor], Tensor] | None":
+        """Images to logits as ``task`` would be told before any training of the body; None where there is no such.
+
+        Asked after ``learn``, for the record and at nobody's cost: how good is what was pruned or fused by itself?
+        Changes nothing.
+        """
+        return None
+
+    def state(self) -> Mapping[str, Any]:
+        """What the next task needs, and no more: tensors, numbers, text, lists and dicts of them.
+
+        What is kept of each task for all later ones goes under ``tasks``: a list that only grows, of which each entry
+        is written to disk once.
+        """
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``state`` gave."""
+        if state:
+            raise NotImplementedError(f"{type(self).__name__} gives a state but has no load_state to take it back")

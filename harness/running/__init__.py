@@ -1,0 +1,1 @@
+"""How runs are carried out: one process each, on one machine or a cluster."""

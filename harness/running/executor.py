@@ -1,0 +1,291 @@
+"""How are many runs carried out on one machine? A process each, so that a dying run takes no other with it."""
+
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn, Protocol
+
+from harness.core.errors import UserError
+from harness.core.spec import RunSpec
+from harness.running.messages import GRACE, LEFT, PRELOAD, Told
+from harness.storage.disk import CannotWrite
+from harness.storage.records import RunStatus
+from harness.storage.run_folder import Busy, RunFolder
+
+PATIENCE = 1800.0
+"""Seconds without a word after which a run is taken to hang. Loops over batches give one a second; an exact plan of a
+large net, or a loop of a plugin's own, gives none until it is through."""
+
+LOG_BYTES = 1 << 20
+"""What is kept of the beginning of ``output.log``; of its end at least half as much, and never more than as much."""
+
+_TICK = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended here."""
+
+    spec: RunSpec
+    status: RunStatus
+    reason: str = ""
+
+
+class Watch(Protocol):
+    """Who looks on while runs go."""
+
+    def began(self, spec: RunSpec) -> None: ...
+    def told(self, spec: RunSpec, told: Told) -> None: ...
+    def ended(self, outcome: Outcome) -> None: ...
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    spec: RunSpec
+    pipe: Connection
+    last: str = ""
+    hung: bool = False
+    heard: float = field(default_factory=time.monotonic)
+
+
+def missing(specs: Iterable[RunSpec], out: Path, *, retry_failed: bool) -> list[RunSpec]:
+    """The runs that are not done below ``out``; failed ones only where they are to be tried again."""
+    settled = {RunStatus.DONE} if retry_failed else {RunStatus.DONE, RunStatus.FAILED}
+    return [spec for spec in specs if RunFolder(out / spec.folder).status() not in settled]
+
+
+def warm(modules: Iterable[str] = ()) -> ForkServerContext:
+    """Begin the process that runs are forked from; it imports what they need, ``modules`` too, while we go on.
+
+    A second call changes nothing.
+    """
+    _one_thread_a_process()
+    os.environ[PRELOAD] = " ".join(modules)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.running.preload"])
+    forkserver.ensure_running()
+    return context
+
+
+def run_all(
+    specs: Sequence[RunSpec],
+    out: Path,
+    *,
+    jobs: int,
+    watch: Watch,
+    device: str = "cpu",
+    retry_failed: bool = False,
+    patience: float = PATIENCE,
+) -> list[Outcome]:
+    """Carry out ``specs``, ``jobs`` at a time, one thread each.
+
+    A run that another runner is on is left for later, and taken over where that runner dies.
+
+    Args:
+        patience: seconds, beyond a budget in seconds, that a run may be silent before it is taken to hang.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, after every worker has been told to leave and has left.
+    """
+    context = warm()
+    waiting, later, begun = deque(specs), list[RunSpec](), set[str]()
+    active, outcomes = list[_Worker](), list[Outcome]()
+    with _signals_interrupt(), _kept_for(specs) as kept:
+        try:
+            while waiting or active or later:
+                if not waiting and len(active) < jobs:
+                    waiting.extend(spec for spec in later if RunFolder(out / spec.folder).free())
+                    later = [spec for spec in later if spec not in waiting]
+                while waiting and len(active) < jobs:
+                    spec = waiting.popleft()
+                    # What another runner failed at while we waited for it is not tried once more.
+                    again = retry_failed and spec.key not in begun
+                    if spec.key not in begun:
+                        watch.began(spec)
+                        begun.add(spec.key)
+                    active.append(_start(context, spec, out, device, again, kept))
+                wait([handle for worker in active for handle in (worker.pipe, worker.process.sentinel)], timeout=_TICK)
+                for worker in list(active):
+                    # The pipe is emptied after the end was seen, so that no last word is lost.
+                    alive = worker.process.is_alive()
+                    _listen(worker, watch)
+                    _bound(out / worker.spec.folder / "output.log")
+                    if alive:
+                        _stop_if_hung(worker, patience)
+                        continue
+                    active.remove(worker)
+                    outcome = _ended(worker, out)
+                    if outcome is None:
+                        later.append(worker.spec)
+                    else:
+                        outcomes.append(outcome)
+                        watch.ended(outcome)
+        except KeyboardInterrupt:
+            for worker in active:
+                worker.process.terminate()
+            for worker in active:
+                worker.process.join(timeout=GRACE)
+                _kill(worker)
+            raise
+    return outcomes
+
+
+def _start(
+    context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None
+) -> _Worker:
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(spec, out, device, retry_failed, kept, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, spec, ours)
+
+
+def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None, parent: Connection) -> None:
+    from harness.running.worker import work
+
+    work(spec, out, device, retry_failed, kept, parent)
+
+
+def _listen(worker: _Worker, watch: Watch) -> None:
+    try:
+        while worker.pipe.poll():
+            message = worker.pipe.recv()
+            worker.heard = time.monotonic()
+            if isinstance(message, str):
+                worker.last = message
+            else:
+                watch.told(worker.spec, message)
+    except (EOFError, OSError):
+        return
+
+
+def _stop_if_hung(worker: _Worker, patience: float) -> None:
+    """After ``patience`` ask for the place where it hangs; where it does not leave then, kill it."""
+    silent = time.monotonic() - worker.heard
+    if worker.last or worker.hung:
+        if silent > GRACE:
+            _kill(worker)
+        return
+    budget = worker.spec.budget.seconds
+    if silent > patience + (budget if math.isfinite(budget) else 0):
+        worker.hung, worker.heard = True, time.monotonic()
+        with suppress(ProcessLookupError):
+            os.kill(_pid(worker), signal.SIGUSR1)
+
+
+def _kill(worker: _Worker) -> None:
+    """End a worker and all that it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(_pid(worker), signal.SIGKILL)
+    worker.process.kill()
+
+
+def _pid(worker: _Worker) -> int:
+    assert worker.process.pid is not None, "it was started"
+    return worker.process.pid
+
+
+def _bound(log: Path) -> None:
+    """Cut the middle out of an ``output.log`` that has grown too long; its process goes on writing at the end."""
+    try:
+        length = log.stat().st_size
+        if length <= 2 * LOG_BYTES:
+            return
+        with log.open("rb") as file:
+            file.seek(length - LOG_BYTES // 2)
+            end = file.read()
+        os.truncate(log, LOG_BYTES)
+        with log.open("ab") as file:
+            file.write(b"\n[... the middle was cut out: a log keeps its beginning and its end ...]\n" + end)
+    except OSError:
+        return
+
+
+def _ended(worker: _Worker, out: Path) -> Outcome | None:
+    """How a worker that has left ended; None where another runner is on its run."""
+    worker.process.join()
+    # What a plugin started and left behind ends with its run, and with it its hold on the run's lock.
+    _kill(worker)
+    worker.pipe.close()
+    if worker.last == "done":
+        return Outcome(worker.spec, RunStatus.DONE)
+    if worker.last == "busy":
+        return None
+    if worker.last:
+        return Outcome(worker.spec, RunStatus.FAILED, worker.last.removeprefix("failed: "))
+    if worker.process.exitcode == LEFT:
+        return Outcome(worker.spec, RunStatus.INTERRUPTED, "was told to leave; the same command goes on from there")
+    return Outcome(worker.spec, RunStatus.FAILED, _died(worker, out))
+
+
+def _died(worker: _Worker, out: Path) -> str:
+    """Say in the run's folder that its process ended without a word."""
+    code = worker.process.exitcode or 0
+    if worker.hung:
+        reason = "it gave no word for too long (--patience), did not leave when told to, and was killed"
+    else:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
+        hint = "; out of memory?" if code == -signal.SIGKILL else ""
+        reason = f"the process {how} without saying why{hint}"
+    store = RunFolder(out / worker.spec.folder)
+    try:
+        # A process that was killed a moment ago may still be on its way out.
+        with store.claim(wait=5):
+            if store.status() is not RunStatus.DONE:
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                store.finish(RunStatus.FAILED, finished=now, error=f"{reason}; see output.log")
+    except (Busy, UserError, CannotWrite) as error:
+        return f"{reason}; and its folder could not be marked: {error}"
+    return reason
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP mean what Ctrl-C means, where nobody has given them another meaning."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signals = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []
+    for each in signals:
+        signal.signal(each, interrupt)
+    try:
+        yield
+    finally:
+        for each in signals:
+            signal.signal(each, signal.SIG_DFL)
+
+
+@contextmanager
+def _kept_for(specs: Sequence[RunSpec]) -> Iterator[Path | None]:
+    """The folder of what runs work out for each other, for as long as they go; a run alone has none."""
+    if len(specs) < 2:
+        yield None
+        return
+    with TemporaryDirectory(prefix="nevis-harness-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _one_thread_a_process() -> None:
+    """Processes share the cores better than threads do; and one thread makes results repeat."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    # Huge pages for large tensors; torch reads it when it is imported.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -1,0 +1,1 @@
+"""What reaches the disk, and how it survives a crash."""

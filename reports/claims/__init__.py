@@ -1,0 +1,1 @@
+"""Published statements, and what the runs say of them."""

@@ -1,0 +1,53 @@
+"""What does the live picture in the page know? Every record of a board, as compact JSON."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.boards.board import Board
+from reports.figures.style import COLORS, Look
+from reports.page.document import marker_path
+
+
+def chart_data(board: Board, curves: pd.DataFrame, looks: Mapping[str, Look], *, anchor: str) -> dict[str, Any]:
+    """Tasks, strategies with their looks, and for each cell errors, FLOPs and seconds as (tasks, seeds)."""
+    labels, budgets = list(board.labels), list(board.budgets)
+    eased = {(row.strategy, row.budget): row for row in curves.itertuples()}
+    factor = (curves["flops"] / curves["epochs"])[curves["complete"].astype(bool)].median()
+    return {
+        "anchor": anchor,
+        "epoch": _number(factor),
+        "tasks": board.tasks[["task", "domain", "provenance"]].rename(columns={"task": "name"}).to_dict("records"),
+        "labels": [_label(label, looks[label]) for label in labels],
+        "budgets": budgets,
+        "seeds": board.seeds,
+        "cells": [
+            {
+                "label": labels.index(label),
+                "budget": budgets.index(budget),
+                "low": _number(eased[label, budget].eased_low),
+                "high": _number(eased[label, budget].eased_high),
+                "error": _table(board.values(label, budget), 5),
+                "flops": _table(board.values(label, budget, "flops"), 4),
+                "seconds": _table(board.values(label, budget, "seconds"), 3),
+            }
+            for label, budget in board.cells
+        ],
+    }
+
+
+def _label(label: str, look: Look) -> dict[str, Any]:
+    color = [light for light, _ in COLORS].index(look.light)
+    dash = " ".join(f"{length * 2:g}" for length in look.dash)
+    return {"name": label, "color": color, "dash": dash, "marker": marker_path(look.marker, 15, 6, 4.8)}
+
+
+def _table(values: "np.ndarray[Any, np.dtype[np.float64]]", digits: int) -> list[list[float | None]]:
+    return [[None if math.isnan(x) else float(f"{x:.{digits}g}") for x in row] for row in values.tolist()]
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) or math.isinf(value) else float(value)

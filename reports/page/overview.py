@@ -1,0 +1,65 @@
+"""How do streams and backbones compare? What each board says, side by side; nothing is averaged over boards."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from reports.boards.board import Board
+from reports.boards.naming import short_title
+from reports.claims.verdicts import provenance
+from reports.tables.optimal import optimal_table
+from reports.tables.table import Column, Table
+
+_WHERE = ("stream", "backbone", "tasks")
+
+
+def overview_table(found: Sequence[Board]) -> Table:
+    """The best strategy at each budget of each board."""
+    rows = []
+    for board in found:
+        where = {"stream": board.setting["stream"], "backbone": board.setting["backbone"], "tasks": provenance(board)}
+        rows += [{**where, **row} for row in optimal_table(board).rows]
+    columns = ["budget", "strategy", "chance", "error", "low", "high", "next", "gap", "gap_low", "gap_high", "n"]
+    return Table(
+        "overview",
+        "Best at each budget, for each stream and backbone",
+        "The strategy with the least mean error, the chance that it is the best there, and how far the next is behind. "
+        "Each row is of one stream and one backbone; no number is a mean over several of them.",
+        pd.DataFrame(rows, columns=[*_WHERE, *columns]),
+        (
+            Column("stream", "Stream"),
+            Column("backbone", "Backbone"),
+            Column("tasks", "Tasks"),
+            Column("budget", "Budget"),
+            Column("strategy", "Strategy"),
+            Column("chance", "Chance it is best", "chance"),
+            Column("error", "Error [95%]", "error", low="low", high="high"),
+            Column("next", "Next"),
+            Column("gap", "Next is behind by [95%]", "signed", low="gap_low", high="gap_high"),
+            Column("n", "n", "count"),
+        ),
+        row_head=2,
+        filters={"budget": "budget", "strategy": "strategy"},
+    )
+
+
+def verdicts_table(found: Sequence[Board], claims: Sequence[Table]) -> Table:
+    """A row for each claim, a column for each board and kind of task: where does it hold?"""
+    rows: dict[str, dict[str, object]] = {}
+    shown: dict[str, Column] = {}
+    for board, table in zip(found, claims, strict=True):
+        for row in table.rows:
+            key = f"verdict {board.title}, {row['on']}"
+            title = f"{short_title(board)}: {row['on']}"
+            shown.setdefault(key, Column(key, title, note=f"{key} note", help=f"{board.title}: {row['on']}"))
+            claim = rows.setdefault(row["id"], {"id": row["id"], "statement": row["statement"]})
+            claim |= {key: row["verdict"], f"{key} note": row["said"]}
+    columns = [name for key in shown for name in (key, f"{key} note")]
+    return Table(
+        "verdicts",
+        "Claims, for each stream and backbone",
+        "A verdict rests on one stream and one backbone; on hover, what was found. The tables of each say more.",
+        pd.DataFrame(list(rows.values()), columns=["id", "statement", *columns]),
+        (Column("id", "Claim"), Column("statement", "Statement"), *shown.values()),
+        row_head=2,
+    )

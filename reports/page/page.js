@@ -1,0 +1,357 @@
+// What can a reader ask of the page? Filters, sorting, and pictures that answer to both. Without it all else still reads.
+"use strict";
+(() => {
+const data = JSON.parse(document.getElementById("data").textContent);
+const SVG = "http://www.w3.org/2000/svg";
+const filter = { domain: "", provenance: "", budget: "", off: new Set() };
+
+const make = (name, attributes = {}, text) => {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+const element = (name, attributes = {}, text) => {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+const number = (x) => x === null ? "none" : x.toFixed(3);
+const flops = (x) => x.toExponential(2).replace("e+", "e");
+const seconds = (x) => `${Number(x.toPrecision(3))} s`;
+
+// Randomness that repeats, for intervals of filtered results.
+function generator(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+// One point for each strategy and budget, over the tasks that the filters leave.
+function points(board) {
+  const tasks = board.tasks.flatMap((task, i) =>
+    (!filter.domain || task.domain === filter.domain) && (!filter.provenance || task.provenance === filter.provenance) ? [i] : []);
+  const whole = tasks.length === board.tasks.length;
+  const found = [];
+  for (const cell of board.cells) {
+    const label = board.labels[cell.label], budget = board.budgets[cell.budget];
+    if (filter.off.has(label.name) || (filter.budget && filter.budget !== budget)) continue;
+    const kept = [];
+    let n = 0;
+    for (const i of tasks) {
+      const seeds = cell.error[i].flatMap((e, s) => e === null ? [] : [s]);
+      if (!seeds.length) continue;
+      n += seeds.length;
+      const over = (table) => mean(seeds.map((s) => table[i][s]));
+      kept.push({ task: i, errors: seeds.map((s) => cell.error[i][s]), error: over(cell.error), flops: over(cell.flops), seconds: over(cell.seconds) });
+    }
+    if (!kept.length) continue;
+    found.push({ cell, label, budget, kept, n, tasks: tasks.length, complete: kept.length === tasks.length,
+      error: mean(kept.map((k) => k.error)), flops: mean(kept.map((k) => k.flops)), seconds: mean(kept.map((k) => k.seconds)),
+      low: whole ? cell.low : null, high: whole ? cell.high : null });
+  }
+  if (!whole) for (const budget of board.budgets) intervals(found.filter((p) => p.budget === budget && p.complete));
+  return { found, tasks };
+}
+
+// As Board.eased does it: task difficulty taken out, widened by sqrt(m / (m - 1)), tasks and then seeds resampled.
+function intervals(group) {
+  if (!group.length || group[0].n < 2) return;
+  const tasks = group[0].kept.length, random = generator(20221122), draws = 400;
+  const easy = Array.from({ length: tasks }, (_, i) => group.length > 1 ? mean(group.map((p) => p.kept[i].error)) : 0);
+  const widen = group.length > 1 ? Math.sqrt(group.length / (group.length - 1)) : 1;
+  const drawn = Array.from({ length: draws }, () => Array.from({ length: tasks }, () => Math.floor(random() * tasks)));
+  for (const p of group) {
+    const center = mean(p.kept.map((k, i) => k.error - easy[i]));
+    const means = drawn.map((pick) => mean(pick.map((i) => {
+      const errors = p.kept[i].errors;
+      let total = 0;
+      for (let s = 0; s < errors.length; s++) total += errors[Math.floor(random() * errors.length)];
+      return total / errors.length - easy[i];
+    }))).sort((a, b) => a - b);
+    // No error passes 0 or 1.
+    p.low = Math.max(0, p.error + (means[Math.floor(draws * 0.025)] - center) * widen);
+    p.high = Math.min(1, p.error + (means[Math.ceil(draws * 0.975) - 1] - center) * widen);
+  }
+}
+
+function front(list, cost) {
+  const whole = list.filter((p) => p.complete && p[cost] > 0);
+  const slack = 1.02; // as reports.statistics.metrics.SLACK: no run stops to the FLOP at its budget
+  return whole.filter((p) => !whole.some((q) => q[cost] <= p[cost] * slack && q.error <= p.error && (q[cost] < p[cost] / slack || q.error < p.error)))
+    .sort((a, b) => a[cost] - b[cost]);
+}
+
+function logTicks(low, high) {
+  const decades = Math.log10(high / low);
+  const steps = decades < 1.7 ? [1, 2, 5] : decades < 3.2 ? [1, 3] : [1];
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
+    for (const step of steps) { const tick = step * 10 ** power; if (tick >= low && tick <= high) ticks.push(tick); }
+  return ticks;
+}
+const short = (x) => x >= 1e-3 && x < 1e4 ? String(Number(x.toPrecision(3))) : x.toExponential(0).replace("e+", "e");
+
+function draw(board) {
+  const { found, tasks } = points(board);
+  const place = document.getElementById(`${board.anchor}-chart`);
+  const width = Math.max(300, place.clientWidth), two = width >= 760;
+  const dots = board.dots && board.dots.checked;
+  place.textContent = "";
+  hide();
+  const status = document.getElementById(`${board.anchor}-status`);
+  const part = tasks.length === board.tasks.length ? `all ${tasks.length} tasks` : `${tasks.length} of ${board.tasks.length} tasks`;
+  const torn = found.filter((p) => !p.complete).length;
+  status.textContent = `${found.length} points over ${part}` + (torn ? `; ${torn} hollow, over fewer tasks` : "");
+  if (!found.length) { place.append(element("p", {}, "Nothing is left by these filters.")); return; }
+  const heights = found.flatMap((p) => [p.error, p.low ?? p.error, p.high ?? p.error]);
+  if (dots) for (const p of found) for (const k of p.kept) heights.push(...k.errors);
+  let top = Math.max(...heights), bottom = Math.min(...heights);
+  const room = Math.max(0.01, (top - bottom) * 0.06);
+  top += room; bottom = Math.max(0, bottom - room);
+  for (const cost of ["flops", "seconds"]) {
+    const w = two ? (cost === "flops" ? width * 0.56 : width * 0.44 - 8) : width;
+    place.append(panel(board, found, cost, w, two ? 400 : 330, bottom, top, dots));
+  }
+}
+
+function panel(board, found, cost, width, height, bottom, top, dots) {
+  const inner = { left: 52, right: 14, top: cost === "flops" ? 44 : 44, bottom: 46 };
+  const costs = found.map((p) => p[cost]).filter((c) => c > 0);
+  if (dots) for (const p of found) for (const k of p.kept) for (const c of p.cell[cost][k.task]) if (c > 0) costs.push(c);
+  let low = Math.min(...costs), high = Math.max(...costs);
+  const pad = Math.max(1.15, (high / low) ** 0.05);
+  low /= pad; high *= pad;
+  const x = (c) => inner.left + (Math.log(c / low) / Math.log(high / low)) * (width - inner.left - inner.right);
+  const y = (e) => inner.top + ((top - e) / (top - bottom)) * (height - inner.top - inner.bottom);
+  const name = cost === "flops" ? "charged FLOPs a task" : "seconds a task";
+  const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Mean error over tasks against ${name}` });
+  const grid = make("g", { class: "axis" });
+  svg.append(grid);
+  for (const tick of logTicks(low, high)) {
+    grid.append(make("path", { d: `M${x(tick)} ${inner.top}V${height - inner.bottom}` }));
+    grid.append(make("text", { x: x(tick), y: height - inner.bottom + 17, "text-anchor": "middle" }, short(tick)));
+  }
+  const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((s) => (top - bottom) / s <= 8) ?? 0.25;
+  for (let e = Math.ceil(bottom / step) * step; e <= top; e += step) {
+    grid.append(make("path", { d: `M${inner.left} ${y(e)}H${width - inner.right}` }));
+    grid.append(make("text", { x: inner.left - 7, y: y(e) + 4, "text-anchor": "end" }, e.toFixed(2)));
+  }
+  grid.append(make("text", { x: (inner.left + width - inner.right) / 2, y: height - 8, "text-anchor": "middle", class: "title" }, name));
+  grid.append(make("text", { x: inner.left - 44, y: cost === "flops" && board.epoch ? inner.top - 30 : inner.top - 12, class: "title" }, "mean error"));
+  if (cost === "flops" && board.epoch) {
+    for (const tick of logTicks(low / board.epoch, high / board.epoch)) {
+      grid.append(make("path", { d: `M${x(tick * board.epoch)} ${inner.top - 4}v-4`, class: "tick" }));
+      grid.append(make("text", { x: x(tick * board.epoch), y: inner.top - 11, "text-anchor": "middle" }, short(tick)));
+    }
+    grid.append(make("text", { x: width - inner.right, y: inner.top - 30, "text-anchor": "end", class: "title" }, "epochs of the dense net"));
+  }
+  const best = front(found, cost);
+  if (best.length > 1) {
+    let d = `M${x(best[0][cost])} ${y(best[0].error)}`;
+    for (const p of best.slice(1)) d += `H${x(p[cost])}V${y(p.error)}`;
+    svg.append(make("path", { d, class: "front" }));
+  }
+  const targets = [];
+  for (const label of board.labels) {
+    const mine = found.filter((p) => p.label === label && p[cost] > 0).sort((a, b) => a[cost] - b[cost]);
+    if (!mine.length) continue;
+    const group = make("g", { style: `--c:var(--c${label.color})` });
+    svg.append(group);
+    const whole = mine.filter((p) => p.complete);
+    if (dots) for (const p of mine) for (const k of p.kept) p.cell.error[k.task].forEach((e, s) => {
+      const c = p.cell[cost][k.task][s];
+      if (e === null || !(c > 0)) return;
+      const at = { px: x(c), py: y(e), said: said(board, p, k.task, s) };
+      targets.push(at);
+      group.append(make("circle", { cx: at.px, cy: at.py, r: 2.2, class: "dot" }));
+    });
+    group.append(make("path", { d: "M" + whole.map((p) => `${x(p[cost])} ${y(p.error)}`).join("L"), class: "line", "stroke-dasharray": label.dash }));
+    for (const p of mine) {
+      const px = x(p[cost]), py = y(p.error);
+      if (p.low !== null && p.low !== undefined && p.complete) group.append(make("path", { d: `M${px} ${y(p.low)}V${y(p.high)}M${px - 3} ${y(p.low)}h6M${px - 3} ${y(p.high)}h6`, class: "bar" }));
+      const text = said(board, p);
+      const mark = make("path", { d: label.marker, transform: `translate(${px - 15} ${py - 6})`, class: p.complete ? "mark" : "mark hollow", tabindex: 0, role: "img", "aria-label": text.join(", ") });
+      mark.addEventListener("focus", () => show(svg, px, py, text));
+      mark.addEventListener("blur", hide);
+      group.append(mark);
+      targets.push({ px, py, said: text });
+    }
+  }
+  svg.addEventListener("mousemove", (event) => {
+    const box = svg.getBoundingClientRect(), mx = event.clientX - box.left, my = event.clientY - box.top;
+    let near = null, least = 16 ** 2;
+    for (const target of targets) {
+      const d = (target.px - mx) ** 2 + (target.py - my) ** 2;
+      if (d < least) { least = d; near = target; }
+    }
+    if (near) show(svg, near.px, near.py, near.said); else hide();
+  });
+  svg.addEventListener("mouseleave", hide);
+  return svg;
+}
+
+function said(board, p, task, seed) {
+  if (task !== undefined) {
+    const e = p.cell.error[task][seed];
+    return [p.label.name, `task ${board.tasks[task].name}, seed ${board.seeds[seed]}`, `budget ${p.budget}`, `error ${number(e)}`,
+      `${flops(p.cell.flops[task][seed])} FLOPs`, seconds(p.cell.seconds[task][seed])];
+  }
+  const some = p.kept.length === 1 ? `task ${board.tasks[p.kept[0].task].name}` : `${p.kept.length}${p.complete ? "" : ` of ${p.tasks}`} tasks`;
+  const sure = p.low === null || p.low === undefined ? "" : ` [${number(p.low)}, ${number(p.high)}]`;
+  return [p.label.name, `budget ${p.budget}`, `error ${number(p.error)}${sure}`, `${some}, seeds ${board.seeds.join(", ")}, n = ${p.n}`,
+    `${flops(p.flops)} FLOPs a task`, `${seconds(p.seconds)} a task`];
+}
+
+const tip = element("div", { class: "tip", role: "status", hidden: "" });
+document.body.append(tip);
+function show(svg, px, py, lines) {
+  tip.textContent = "";
+  lines.forEach((line, i) => tip.append(element(i ? "span" : "strong", {}, line)));
+  tip.hidden = false;
+  const box = svg.getBoundingClientRect(), left = box.left + window.scrollX + px;
+  tip.style.top = `${box.top + window.scrollY + py + 12}px`;
+  tip.style.left = `${Math.max(8, Math.min(left + 12, document.documentElement.clientWidth - tip.offsetWidth - 8))}px`;
+}
+function hide() { tip.hidden = true; }
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+
+// Tables: rows and task columns that the filters leave; sorting by any column.
+function filterTables() {
+  for (const row of document.querySelectorAll("tbody tr")) {
+    const d = row.dataset;
+    row.hidden = (d.strategy !== undefined && filter.off.has(d.strategy)) || (d.budget !== undefined && filter.budget && d.budget !== filter.budget) ||
+      (d.domain !== undefined && filter.domain && d.domain !== filter.domain) || (d.provenance !== undefined && filter.provenance && d.provenance !== filter.provenance) || false;
+  }
+  for (const table of document.querySelectorAll("table[data-columns]")) {
+    [...table.tHead.rows[0].cells].forEach((head, i) => {
+      const gone = head.dataset.domain !== undefined && ((filter.domain && head.dataset.domain !== filter.domain) || (filter.provenance && head.dataset.provenance !== filter.provenance));
+      for (const row of table.rows) row.cells[i].hidden = Boolean(gone);
+    });
+  }
+  document.body.classList.toggle("some-tasks", Boolean(filter.domain || filter.provenance));
+  document.body.classList.toggle("filtered", Boolean(filter.domain || filter.provenance || filter.budget || filter.off.size));
+  for (const table of document.querySelectorAll("table")) {
+    // Claims have rows for all tasks and, where there are both kinds, for each of them.
+    const held = [...table.tBodies[0].rows].filter((row) => row.dataset.held !== undefined);
+    const apart = held.some((row) => row.dataset.held === filter.provenance);
+    for (const row of held) row.hidden = row.dataset.held !== (apart ? filter.provenance : "");
+  }
+  for (const board of data.boards) anew(board);
+}
+
+// The table of the main picture, over the tasks that the filters leave; as it came where they leave all.
+function anew(board) {
+  const table = document.getElementById(board.anchor).parentElement.querySelector("table[data-anew]");
+  if (!table) return;
+  const keys = [...table.tHead.rows[0].cells].map((head) => head.dataset.key);
+  const { found, tasks } = points(board), whole = tasks.length === board.tasks.length, best = front(found, "flops");
+  for (const row of table.tBodies[0].rows) {
+    row.came ??= [...row.cells].map((cell) => [cell.textContent, cell.dataset.sort]);
+    const point = found.find((p) => p.label.name === row.dataset.strategy && p.budget === row.dataset.budget);
+    if (!whole && !point) row.hidden = true;
+    const [low, high] = whole || !point ? [null, null] : spread(point);
+    const now = whole || !point ? {} : {
+      flops: [flops(point.flops), point.flops], seconds: [seconds(point.seconds), point.seconds],
+      error: [number(point.error) + (low === null ? "" : ` [${number(low)}, ${number(high)}]`), point.error],
+      share: [`${point.kept.length} of ${point.tasks}`], n: [String(point.n), point.n], front: [best.includes(point) ? "yes" : "\u2013"],
+      seeds: [String(Math.max(...point.kept.map((k) => k.errors.length)))],
+    };
+    keys.forEach((key, i) => {
+      if (key === "strategy" || key === "budget") return;
+      const [text, sort] = whole || !point ? row.came[i] : now[key] ?? ["\u2013"];
+      row.cells[i].textContent = text;
+      if (sort === undefined) delete row.cells[i].dataset.sort; else row.cells[i].dataset.sort = sort;
+    });
+  }
+}
+
+// As Draws does it: tasks, then the seeds of each, drawn with replacement.
+function spread(point, draws = 400) {
+  if (point.n < 2) return [null, null];
+  const random = generator(20221122), tasks = point.kept.length, means = [];
+  for (let d = 0; d < draws; d++) {
+    let total = 0;
+    for (let i = 0; i < tasks; i++) {
+      const errors = point.kept[Math.floor(random() * tasks)].errors;
+      for (let s = 0; s < errors.length; s++) total += errors[Math.floor(random() * errors.length)] / errors.length;
+    }
+    means.push(total / tasks);
+  }
+  means.sort((a, b) => a - b);
+  return [means[Math.floor(draws * 0.025)], means[Math.ceil(draws * 0.975) - 1]];
+}
+
+function sortable(table) {
+  [...table.tHead.rows[0].cells].forEach((head, place) => {
+    const button = element("button", { type: "button" });
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const key = (row) => {
+        const cell = row.cells[place];
+        if (cell.dataset.sort !== undefined) return Number(cell.dataset.sort);
+        const text = cell.textContent.trim();
+        return text === "\u2013" || text === "" ? null : text;
+      };
+      const rows = [...table.tBodies[0].rows].map((row) => [key(row), row]);
+      rows.sort(([a], [b]) => {
+        if (a === null || b === null) return (a === null) - (b === null);
+        const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+        return up ? order : -order;
+      });
+      table.tBodies[0].append(...rows.map(([, row]) => row));
+    });
+  });
+}
+
+function refresh() { data.boards.forEach(draw); filterTables(); }
+
+function controls() {
+  const form = document.getElementById("filters");
+  for (const name of ["domain", "provenance", "budget"]) {
+    const select = form.elements[name];
+    select.addEventListener("change", () => { filter[name] = select.value; refresh(); });
+  }
+  for (const box of form.querySelectorAll("input[name=strategy]"))
+    box.addEventListener("change", () => { box.checked ? filter.off.delete(box.value) : filter.off.add(box.value); refresh(); });
+  form.addEventListener("reset", () => setTimeout(() => {
+    Object.assign(filter, { domain: "", provenance: "", budget: "" });
+    filter.off.clear();
+    refresh();
+  }));
+  form.hidden = false;
+}
+
+function reveal() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folded = target && target.closest("details");
+  if (folded) { folded.open = true; target.scrollIntoView(); }
+}
+
+document.documentElement.classList.add("live");
+for (const board of data.boards) {
+  board.dots = document.getElementById(`${board.anchor}-dots`);
+  board.dots.addEventListener("change", () => draw(board));
+}
+for (const table of document.querySelectorAll("table")) sortable(table);
+for (const link of document.querySelectorAll("a[data-labels]")) link.addEventListener("click", () => {
+  const labels = new Set(link.dataset.labels.split("; ")), budgets = new Set(link.dataset.budgets.split("; "));
+  for (const row of document.querySelectorAll("table[data-table=runs] tbody tr"))
+    row.classList.toggle("hit", row.dataset.of === link.dataset.of && labels.has(row.dataset.strategy) && budgets.has(row.dataset.budget));
+});
+controls();
+refresh();
+addEventListener("hashchange", reveal);
+reveal();
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; data.boards.forEach(draw); } });
+})();

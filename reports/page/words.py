@@ -1,0 +1,154 @@
+"""What does the page say in words? Facts, captions and warnings, each from the numbers that it is about."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from reports.boards.board import Board
+from reports.reading.frame import MISSING, Frames
+from reports.tables.optimal import crossings, optimal_table
+
+MAIN = (
+    "Mean error over tasks against charged compute. Bars: 95% bootstrap intervals over tasks and seeds, without what "
+    "makes tasks differ in difficulty, cut at 0 and 1, which no error passes: where two at one budget lie apart, the "
+    "strategies differ on these tasks. Grey: "
+    "the Pareto front, costs within 2% taken as equal. Hollow: tasks are missing, so the mean is over others. The "
+    "table below has every number."
+)
+OVERVIEW = (
+    "Mean error over tasks against charged FLOPs, a panel for each stream and backbone. Streams differ in their tasks: "
+    "compare heights within a stream only. Bars, grey line and hollow points as in the pictures below."
+)
+BEST = (
+    "The chance that a strategy is the best at its budget: the share of resamples of tasks and seeds in which it has "
+    "the least error. Where nets of three sizes were run at three budgets, the law fitted to them, with its 95% band."
+)
+PROFILES = "Performance profiles at the largest budget."
+
+
+TERMS = (
+    ("error", "Share of test images that are classified wrongly. Where an image has several labels, 1 minus the mean "
+     "average precision. A mean over tasks counts every task the same."),
+    ("[a, b]", "95% bootstrap interval: where the number would lie if other tasks like these and other seeds were "
+     "drawn. From few tasks it is too narrow; n says how many results, one a task and seed, are behind a number."),
+    ("FLOPs", "Floating-point operations. Charged is all that a strategy does for a task, but for testing it; what is "
+     "done once before the stream is charged to the first task."),
+    ("budget", "What a task may cost. 1ep is what one pass over its training images costs the dense net, forward and "
+     "backward; who needs half the FLOPs an image sees twice the images."),
+    ("dense", "The pretrained net as it is, nothing removed."),
+    ("keep, flops", "How much of the net is left: the share of the widths, or of the FLOPs of a prediction."),
+    ("real, emulated", "Images of the data set itself, or images drawn by a generator that imitates its kind. What "
+     "holds for emulated tasks need not hold for real ones."),
+    ("Pareto front", "Results that no other beats in both error and cost."),
+    ("seed", "The start of all that is random in a run; several seeds tell luck from effect."),
+    ("dev_test", "Images kept back from training to compare on; the test split stays unseen for a final scoring."),
+)  # fmt: skip
+"""What a newcomer must know to read the page."""
+
+FAMILIES = {
+    "finetune": "All weights and a new head are trained on the task; init=scratch begins with random weights.",
+    "linear_probe": "Only a new head is trained, on the features of the untouched net.",
+    "ridge": "As linear_probe, the head solved in closed form.",
+    "ncm": "Nearest class mean of the untouched net's features; nothing is trained.",
+    "knn": "Nearest neighbors among the untouched net's features; nothing is trained.",
+    "channel_pruned": "A share of every width of the net is removed before the first task; then finetuned.",
+    "filter_pruned": "A share of the filters inside blocks is removed before the first task; then finetuned.",
+    "ot_fused": "As pruned, but what is removed is merged into what stays by optimal transport.",
+    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before; then finetuned.",
+    "ot_merged": "Starts from the nets of earlier tasks, matched by optimal transport and averaged; then finetuned.",
+    "adaptive_pruned": "Filters are removed while it is finetuned, stage by stage.",
+    "compute_optimal": "The share of FLOPs that is kept is chosen from the budget, by a rule fitted on other tasks.",
+    "tune": "Another strategy with its learning rate searched for on dev, every trial charged.",
+    "avalanche": "A continual-learning method of avalanche-lib.",
+}
+
+
+def terms(found: Sequence[Board]) -> list[tuple[str, str]]:
+    """Words with their meaning, and the strategies that were run."""
+    names = {label.partition("(")[0].partition(" ")[0] for board in found for label in board.labels}
+    return [*TERMS, *((name, meaning) for name, meaning in FAMILIES.items() if name in names)]
+
+
+def said_best(board: Board) -> str:
+    rows = optimal_table(board).frame.itertuples()
+    return "Best at each budget: " + "; ".join(f"{r.strategy} at {r.budget}, chance {r.chance:.0%}" for r in rows) + "."
+
+
+def said_front(curve: pd.DataFrame) -> str:
+    """The picture in a sentence, for those who cannot see it."""
+    front = curve[curve["on_front"].astype(bool)].sort_values("flops")
+    if front.empty:
+        return "Error against compute: nothing is complete yet."
+    points = "; ".join(f"{r.strategy} at {r.budget}: {r.error:.3f} for {r.flops:.2e} FLOPs" for r in front.itertuples())
+    return f"Error against charged FLOPs and seconds a task. On the Pareto front, from cheap to dear: {points}."
+
+
+def facts(frames: Frames) -> list[tuple[str, object]]:
+    used = frames.runs[frames.runs["used"]]
+    counts = used["status"].value_counts()
+    results = int((frames.tasks["error"].notna() & (frames.tasks["used"] == True)).sum())  # noqa: E712 - object column
+    return [
+        ("Runs", f"{len(frames.runs)}"),
+        *(
+            (f"Runs {status}", int(counts[status]))
+            for status in ("failed", "interrupted", "running")
+            if status in counts
+        ),
+        ("Task results", f"{results} of {int((frames.tasks['used'] == True).sum())}"),  # noqa: E712
+        ("Strategies", used["label"].nunique()),
+        ("Seeds", used["seed"].nunique()),
+    ]
+
+
+def board_facts(board: Board) -> list[tuple[str, object]]:
+    kinds = board.tasks["provenance"].value_counts()
+    made = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return [
+        ("Tasks", f"{len(board.tasks)} ({made})"),
+        ("Budgets", ", ".join(board.budgets)),
+        ("Seeds", ", ".join(map(str, board.seeds)) or "none"),
+        ("Scored on", board.setting["scoring"]),
+    ]
+
+
+def crossed(board: Board, curve: pd.DataFrame) -> str:
+    """Where the best strategies overtake one another, in a sentence."""
+    found = crossings(board, curve)
+    parts = [f"{c.overtakes} overtakes {c.overtaken} at {c.flops:.2g} FLOPs a task" for c in found[:4]]
+    return f"Crossing budgets: {'; '.join(parts)}." if parts else ""
+
+
+def board_notes(board: Board) -> list[str]:
+    torn = [f"{label} at {budget}" for label, budget in board.cells if not board.complete(label, budget)]
+    notes = []
+    if torn:
+        more = f", and {len(torn) - 6} more" if len(torn) > 6 else ""
+        notes.append(
+            f"Tasks are missing for {'; '.join(torn[:6])}{more}. Their means are over other tasks than the rest."
+        )
+    if len(board.seeds) == 1:
+        notes.append("One seed only: the intervals speak about tasks, not about repetition.")
+    return notes
+
+
+def notes(frames: Frames, found: Sequence[Board]) -> list[str]:
+    notes = list(frames.notes)
+    if not len(frames.runs):
+        notes.append("No run was found: there is nothing to report yet.")
+    failed = frames.runs[frames.runs["status"] == "failed"]
+    if len(failed):
+        runs = "run" if len(failed) == 1 else "runs"
+        notes.append(f"{len(failed)} {runs} failed; what they finished before is used. What was run says where.")
+    if len(found) > 1:
+        notes.append(f"The runs are of {len(found)} streams or settings; those are not compared with one another.")
+    for what, name in (("commit", "commits"), ("packages", "sets of package versions"), ("hardware", "machines")):
+        different = frames.runs.loc[frames.runs["used"], what].map(str).nunique()
+        if different > 1:
+            notes.append(f"The runs come from {different} {name}.")
+    return notes if len(notes) <= 30 else [*notes[:30], f"and {len(notes) - 30} more"]
+
+
+def ran_lead(frames: Frames) -> str:
+    planned, learnt = len(frames.tasks), int((frames.tasks["status"] != MISSING).sum())
+    runs = len(frames.runs)
+    return f"{runs} run folders, {planned} planned tasks, {learnt} learnt; records.csv holds all {planned} rows."

@@ -1,0 +1,1 @@
+"""Numbers of papers beside ours."""

@@ -1,0 +1,196 @@
+"""How do we stand beside others? Each published number with ours, the distance, and why they can be compared or not."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.config.notation import parse
+from harness.core.errors import UserError
+from reports.boards.board import Board, boards, plain
+from reports.published import counts
+from reports.published.baselines import Baseline, Number, chosen
+from reports.reading.frame import Frames, read
+from reports.statistics.bootstrap import Draws
+from reports.tables.table import Column, Table
+
+CLOSE = 0.005
+"""A score within half a point of the published one counts as reproduced. Ours, fixed before anything was run."""
+
+CLOSE_COUNT = 0.02
+"""A count within 2% of the published one counts as reproduced."""
+
+SCORES = {"accuracy": -1.0, "error": 1.0, "mean_average_precision": -1.0}
+
+
+def compare(folders: Sequence[Path], baseline_ids: Sequence[str] = ()) -> Table:
+    """A row for every number of the chosen baselines, and for each board of ours that has its task.
+
+    Args:
+        baseline_ids: ids from ``harness list baselines``, or ``.toml`` files that ``harness export`` wrote; all
+            published ones if empty.
+
+    Raises:
+        UserError: a folder or a baseline does not exist.
+    """
+    return compared(read([Path(folder) for folder in folders]), chosen(baseline_ids))
+
+
+def compared(frames: Frames, baselines: Sequence[Baseline]) -> Table:
+    """The table of :func:`compare`, from frames."""
+    ours = boards(frames)
+    rows = [row for baseline in baselines for number in baseline.numbers for row in _rows(baseline, number, ours)]
+    rows.sort(key=lambda row: (row["verdict"] == "not comparable", math.isnan(row["ours"])))
+    return Table(
+        "baselines",
+        "Published numbers and ours",
+        "Theirs as published; ours in the same unit with a 95% interval over seeds; the distance is ours minus theirs. "
+        f"Reproduced: within {CLOSE * 100:g} points, counts within {CLOSE_COUNT:.0%}. Within spread: theirs lies in "
+        "our interval, or ours within two of their standard deviations. A pair that differs in what is learnt, or how, "
+        "is not comparable; it is shown with the reason, not judged.",
+        pd.DataFrame(rows, columns=[column.key for column in _COLUMNS] + ["low", "high", "read", "also"]),
+        _COLUMNS,
+        folded=len(rows) > 60,
+    )
+
+
+_COLUMNS = (
+    Column("source", "Source"),
+    Column("what", "What"),
+    Column("theirs", "Theirs", "exact"),
+    Column("unit", "Unit"),
+    Column("spread", "Their spread", "number"),
+    Column("ours", "Ours [95%]", "number", low="low", high="high"),
+    Column("n", "n", "count"),
+    Column("distance", "Distance", "number"),
+    Column("verdict", "Verdict"),
+    Column("why", "Why"),
+    Column("by", "Ours is"),
+    Column("where", "Where"),
+    Column("address", "Address"),
+)
+
+
+def _rows(baseline: Baseline, number: Number, ours: Sequence[Board]) -> list[dict[str, Any]]:
+    fixed = {
+        "source": baseline.id, "what": number.what, "theirs": number.value, "unit": number.unit,
+        "spread": number.spread, "where": number.where, "address": baseline.address, "read": baseline.read,
+        "also": " ".join(baseline.also),
+        "ours": math.nan, "low": math.nan, "high": math.nan, "n": math.nan, "distance": math.nan, "by": "",
+    }  # fmt: skip
+    if number.metric in ("gmacs", "mparameters"):
+        return [fixed | _counted(number)]
+    if number.metric not in SCORES:
+        return [fixed | _not("nothing we record measures this")]
+    found = [
+        fixed | row
+        for board in ours
+        for budget in board.budgets
+        for label in board.labels
+        for row in _pairs(baseline, number, board, label, budget)
+    ]
+    if found:
+        return found
+    task = f"task {number.task!r}" if number.task else "this mean over data sets"
+    how = f" with {number.strategy}" if number.strategy else ""
+    return [fixed | _not(f"no run of ours on {task}{how}")]
+
+
+def _not(why: str) -> dict[str, Any]:
+    return {"verdict": "not comparable", "why": why}
+
+
+def _counted(number: Number) -> dict[str, Any]:
+    """A published count against the arithmetic on layer shapes."""
+    net = counts.RESNETS.get((number.backbone or "").partition(":")[2])
+    if net is None or number.keep is None:
+        return _not("no count of ours for this net")
+    mine = counts.channel_pruned(net, number.keep, size=number.size or 224)
+    ours = mine.macs / 1e9 if number.metric == "gmacs" else mine.parameters / 1e6
+    near = abs(ours / number.value - 1) <= CLOSE_COUNT
+    return {
+        "ours": ours, "n": 1, "distance": ours - number.value, "by": "arithmetic on layer shapes",
+        "verdict": "reproduced" if near else "differs", "why": f"{ours / number.value - 1:+.1%}",
+    }  # fmt: skip
+
+
+def _pairs(baseline: Baseline, number: Number, board: Board, label: str, budget: str) -> list[dict[str, Any]]:
+    place = _place(number, board)
+    if place is None or (label, budget) not in board.cells or number.budget not in (None, budget):
+        return []
+    alike = baseline.read != "export" and same_strategy(number.strategy, label, board.options[label])
+    if not (alike or number.strategy == label):
+        return []
+    values = board.values(label, budget)[[place]]
+    interval = Draws(1, values.shape[1]).interval(values)
+    if math.isnan(interval.value):
+        return []
+    sign, scale = SCORES[number.metric], 100 if number.unit == "%" else 1
+    ends = [_in_their_unit(x, sign, scale) for x in (interval.value, interval.low, interval.high)]
+    ours, (low, high) = ends[0], sorted(ends[1:])
+    why = differences(baseline, number, board, label)
+    row = {
+        "ours": ours, "low": low, "high": high, "n": interval.n, "distance": ours - number.value,
+        "by": f"{label} at {budget}, {board.title}",
+    }  # fmt: skip
+    if why:
+        return [row | _not("; ".join(why))]
+    return [row | dict(zip(("verdict", "why"), _verdict(number, ours, low, high, scale), strict=True))]
+
+
+def _in_their_unit(error: float, sign: float, scale: float) -> float:
+    return scale * (error if sign > 0 else 1 - error)
+
+
+def _verdict(number: Number, ours: float, low: float, high: float, scale: float) -> tuple[str, str]:
+    # Rounding as in print must not decide: a published number stands for all that round to it.
+    if abs(ours - number.value) <= CLOSE * scale * (1 + 1e-9):
+        return "reproduced", f"within {CLOSE * 100:g} points"
+    if not math.isnan(low) and low <= number.value <= high:
+        return "within spread", "theirs lies in our interval"
+    if number.spread is not None and abs(ours - number.value) <= 2 * number.spread:
+        return "within spread", "ours lies within two of their standard deviations"
+    return "differs", "same conditions, another number"
+
+
+def differences(baseline: Baseline, number: Number, board: Board, label: str) -> list[str]:
+    """Why the pair cannot be compared; empty if it can."""
+    setting = board.setting
+    found = [] if baseline.read == "export" else list(baseline.differences)
+    asked = {
+        "backbone": number.backbone, "weights_hash": number.weights_hash, "size": number.size,
+        "precision": number.precision, "scoring": number.split, "fingerprint": number.fingerprint,
+        "protocol_version": number.protocol_version,
+    }  # fmt: skip
+    for name, theirs in asked.items():
+        if theirs is not None and str(theirs) != str(setting[name]):
+            what = name.replace("_", " ")
+            found.append(f"{what} {str(setting[name])[:24]!r} here, {str(theirs)[:24]!r} there")
+    place = _place(number, board)
+    if place is not None and board.tasks["provenance"].iloc[place] != "real" and baseline.read != "export":
+        found.append("our task is emulated")
+    return found
+
+
+def same_strategy(theirs: str | None, ours: str, options: Mapping[str, Any]) -> bool:
+    """Whether ``ours`` does what ``theirs`` names: the same name, and no option that tells them apart.
+
+    Args:
+        options: all options of ours, defaults included. How much is kept may be left open by theirs; no other option
+            that ours changes may be.
+    """
+    if theirs is None:
+        return False
+    try:
+        a, b = parse(theirs), parse(ours)
+    except UserError:
+        return theirs == ours
+    named = all(options.get(key, b.options.get(key)) == value for key, value in a.options.items())
+    return a.name == b.name and named and all(key in a.options for key in b.options if key not in ("keep", "flops"))
+
+
+def _place(number: Number, board: Board) -> int | None:
+    """Where on the board the number's task is; names agree in their letters and digits."""
+    return board.place.get(plain(number.task)) if number.task else None

@@ -1,0 +1,1 @@
+"""What leaves the house: report folders, texts filled with numbers, bundles."""

@@ -1,0 +1,61 @@
+"""What came out, in a few lines for the terminal? The best first, at the largest budget, with n and intervals."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reports.boards.board import boards
+from reports.reading.frame import Frames, read
+from reports.tables.curves import curves
+from reports.tables.table import DASH, written
+
+_INTERVALS = (
+    "[95% intervals as in the figure, without what makes tasks differ in difficulty; the table has those with it]"
+)
+
+
+def summary(folders: Sequence[Path]) -> str:
+    """A plain aligned table: strategies, and for each budget the mean error with its interval.
+
+    A star marks what stands on the Pareto front; ``3/8`` behind an error means that it is over 3 of 8 tasks.
+
+    Raises:
+        UserError: one of ``folders`` does not exist.
+    """
+    frames = read([Path(folder) for folder in folders])
+    parts = []
+    for board in boards(frames):
+        cells = {(row["strategy"], row["budget"]): row for row in curves(board).to_dict("records")}
+        head = ["strategy", *board.budgets]
+        lines = [head]
+        for label in board.labels:
+            row = [label]
+            for budget in board.budgets:
+                row.append(_cell(cells[label, budget]) if (label, budget) in cells else "")
+            lines.append(row)
+        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+        body = "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+        seeds = ", ".join(map(str, board.seeds))
+        about = f"{len(board.tasks)} tasks, seeds {seeds}; mean error, * on the Pareto front over FLOPs\n{_INTERVALS}"
+        parts.append(f"{board.title}\n{about}\n\n{body}")
+    return "\n\n".join([*parts, _runs_line(frames)])
+
+
+def _cell(cell: Mapping[Hashable, Any]) -> str:
+    if not cell["tasks"]:
+        return "no result"
+    text = written(cell["error"], "error")
+    if written(cell["eased_low"], "error") != DASH:
+        text += f" [{written(cell['eased_low'], 'error')}, {written(cell['eased_high'], 'error')}]"
+    if not cell["complete"]:
+        return f"{text} {cell['tasks']}/{cell['of_tasks']}"
+    return f"{text}{' *' if cell['on_front'] else ''}"
+
+
+def _runs_line(frames: Frames) -> str:
+    if not len(frames.runs):
+        return "no run was found"
+    counts = frames.runs["status"].value_counts()
+    return f"{len(frames.runs)} runs: {', '.join(f'{count} {status}' for status, count in counts.items())}"

@@ -1,0 +1,1 @@
+"""What is made of the backbone once, before the tasks and without data."""

@@ -1,0 +1,291 @@
+"""How do removed units live on in kept ones? By plans from all units to the kept slots, applied to all their layers.
+
+After Intra-Fusion (Theus et al., "Towards Meta-Pruning via Optimal Transport", arXiv 2402.07839), with another scale:
+the published one sums a slot's members on the way in and on the way out, which does not even preserve duplicated units.
+Here they are averaged on the way in, their norm is restored, and they are summed on the way out.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from strategies.bodies.structure.attention import is_attention
+from strategies.bodies.structure.groups import Group, Member
+from strategies.bodies.structure.removal import Kept, remove
+from strategies.bodies.structure.scores import unit_scores
+from strategies.bodies.structure.units import by_unit, covers, layer, positions_back, positions_first, rows, weight_of
+from strategies.bodies.transport.costs import Metric, Weights, centers, distances, normalised, unit_vectors
+from strategies.bodies.transport.folding import NORMS, Folded, folded, folded_weight, norms_behind, restore_norm
+from strategies.bodies.transport.plans import Plan, entropic, joined, nearest, stay, transported, unrestricted
+
+Scale = Literal["variance", "preserve", "published"]
+
+
+@dataclass(frozen=True)
+class Transport:
+    """How removed units are moved.
+
+    Attributes:
+        scale: ``variance``: mean in with its norm restored, sum out; ``preserve``: mean in, sum out; ``published``: sum
+            in, sum out, as in arXiv 2402.07839.
+        target_mass: what slots may receive: all alike, in proportion to their L1 score, or ``free``: each removed unit
+            goes whole to its nearest slot.
+        targets: slots are the kept units, or centers of clusters.
+        ground_cost: units are compared by their ``weights``, or by ``activation``: what they say to images.
+        metric: distance between unit vectors.
+        weights: which weights make a unit's vector, where these are compared.
+        unit_length: vectors are scaled to length 1 first.
+        discount: a unit's share counts only as far as its filters point the way of the kept unit's (cosine, at least
+            0): nowhere, in every width, or where filters are ``depthwise``. Without it a removed unit is carried on
+            whole by one that may be unlike it. That keeps at least its mean, which plain convolutions forgive; the
+            mean of unlike depthwise filters is neither of them. Heads of attention are discounted like these.
+        solver: ``entropic`` is there as an ablation.
+    """
+
+    scale: Scale = "variance"
+    target_mass: Literal["uniform", "importance", "free"] = "uniform"
+    targets: Literal["kept", "clusters"] = "kept"
+    ground_cost: Literal["weights", "activation"] = "weights"
+    metric: Metric = "l2"
+    weights: Weights = "all"
+    unit_length: bool = True
+    discount: Literal["none", "depthwise", "all"] = "depthwise"
+    solver: Literal["exact", "entropic"] = "exact"
+
+
+@dataclass(frozen=True)
+class FusedWidth:
+    """What became of one width: units before and after, transport cost, and the mean factor that restored norms."""
+
+    name: str
+    before: int
+    after: int
+    cost: float
+    factor: float
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What a fusion did. ``flops``: of solving and moving, by formula; matrix products of distances are not in it."""
+
+    widths: tuple[FusedWidth, ...]
+    flops: float
+    seconds: float
+
+
+@torch.no_grad()
+def fuse(
+    net: nn.Module,
+    groups: list[Group],
+    kept: Kept,
+    size: int,
+    transport: Transport = Transport(),
+    *,
+    vectors: Mapping[str, Tensor] | None = None,
+) -> Fusion:
+    """Move the units of ``groups`` that are not ``kept`` into kept ones, then remove them; in place.
+
+    All plans are made from the weights as they are, so the order of groups makes no difference. Widths under a layer
+    or group norm, which would not see equal statistics, are pruned without transport.
+
+    Args:
+        vectors: (width, d) by group name, where units are compared by something else than their weights.
+    """
+    begun = time.perf_counter()
+    turned = _filters_first(net)
+    norms = norms_behind(net, size)
+    names = {m.module for g in groups for m in g.members if isinstance(layer(net, m.module), _WEIGHTED)}
+    folds = {name: folded(net, name, norms) for name in names}
+    weights = {name: folded_weight(net, name, fold) for name, fold in folds.items()}
+    moved = [group for group in groups if group.name in kept and not _normalised_across(net, group)]
+    plans = {}
+    for group in moved:
+        units = vectors[group.name] if vectors else unit_vectors(group, weights, weights=transport.weights)
+        plan = plan_for(net, group, kept[group.name], units, transport)
+        plans[group.name] = _discounted(plan, net, group, kept[group.name], weights, transport)
+    table, flops = [], 0.0
+    for group in moved:
+        plan = plans[group.name]
+        factor = _fuse_incoming(net, group, kept[group.name], plan, folds, weights, transport.scale)
+        table.append(FusedWidth(group.name, group.width, plan.slots, plan.cost, factor))
+        flops += plan.flops
+    for group in moved:
+        plan = plans[group.name]
+        for member in group.of("consumer"):
+            new = plan.total(by_unit(positions_first(weight_of(net, member.module), member), member))
+            _write(net, member, kept[group.name], new)
+            flops += 2.0 * len(plan.source) * new[0].numel()
+    remove(net, groups, kept)
+    for module in turned:
+        module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    return Fusion(tuple(table), flops, time.perf_counter() - begun)
+
+
+def _filters_first(net: nn.Module) -> list[nn.Conv2d]:
+    """Lay out anew the weights in channels-last order, and tell which: reading the slices of inputs from these takes
+    six times as long."""
+    turned = [m for m in net.modules() if isinstance(m, nn.Conv2d) and not m.weight.is_contiguous()]
+    for module in turned:
+        module.weight.data = module.weight.data.contiguous()
+    return turned
+
+
+def plan_for(net: nn.Module, group: Group, kept: Tensor, units: Tensor, transport: Transport) -> Plan:
+    """The plan from all units of ``group`` to the slots of the ``kept`` ones; blocks of units do not mix."""
+    if transport.unit_length:
+        units = normalised(units)
+    mass = torch.ones(len(kept), dtype=torch.float64)
+    if transport.target_mass == "importance":
+        mass = unit_scores(net, group, "l1")[kept]
+    width, slots = group.width // group.blocks, len(kept) // group.blocks
+    plans = []
+    for block in range(group.blocks):
+        own = units[block * width : (block + 1) * width]
+        stays = kept[block * slots : (block + 1) * slots] - block * width
+        given = mass[block * slots : (block + 1) * slots]
+        plans.append(_plan(own, stays, given / given.sum(), transport))
+    return joined(plans)
+
+
+def _plan(units: Tensor, kept: Tensor, slot_mass: Tensor, transport: Transport) -> Plan:
+    if transport.targets == "clusters":
+        slots = centers(units, units[kept])
+        cost = distances(units, slots, metric=transport.metric)
+        return entropic(cost, slot_mass) if transport.solver == "entropic" else unrestricted(cost, slot_mass)
+    gone = torch.ones(len(units), dtype=torch.bool)
+    gone[kept] = False
+    rest = gone.nonzero().flatten()
+    if not len(rest):
+        return stay(len(units), kept)
+    if transport.target_mass == "free":
+        return nearest(distances(units[rest], units[kept], metric=transport.metric), kept, rest)
+    if transport.target_mass == "uniform" and transport.solver == "exact":
+        # A kept unit has no more than its slot takes, so it sends nothing: its distances to others are not asked for.
+        cost = torch.full((len(units), len(kept)), torch.inf, dtype=units.dtype)
+        cost[rest] = distances(units[rest], units[kept], metric=transport.metric)
+        cost[kept, torch.arange(len(kept))] = 0
+    else:
+        cost = distances(units, units[kept], metric=transport.metric)
+    return entropic(cost, slot_mass) if transport.solver == "entropic" else transported(cost, kept, slot_mass)
+
+
+def _discounted(
+    plan: Plan, net: nn.Module, group: Group, kept: Tensor, weights: Mapping[str, Tensor], transport: Transport
+) -> Plan:
+    depthwise = [member for member in group.of("unitwise") if member.module in weights]
+    if transport.targets == "clusters" or transport.discount == "none":
+        return plan
+    if transport.discount == "depthwise" and not depthwise and not is_attention(layer(net, group.name)):
+        return plan
+    # What several producers make is added, so their filters count as one; depthwise filters come after them.
+    made = [rows(weights[m.module], m) for m in group.of("producer") if not m.gate and m.module in weights]
+    alike = torch.ones(len(plan.source), dtype=torch.float64)
+    for filters in (torch.cat(made, dim=1), *[rows(weights[m.module], m) for m in depthwise]):
+        unit = normalised(filters)
+        alike *= (unit[plan.source] * unit[kept[plan.slot]]).sum(dim=1).clamp(min=0).double()
+    # A dead unit is like nothing, not even itself.
+    alike[plan.source == kept[plan.slot]] = 1
+    return replace(plan, share=plan.share * alike)
+
+
+def _fuse_incoming(
+    net: nn.Module,
+    group: Group,
+    kept: Tensor,
+    plan: Plan,
+    folds: Mapping[str, Folded],
+    weights: Mapping[str, Tensor],
+    scale: Scale,
+) -> float:
+    """Fuse what makes the units and what treats each by itself; gives the mean factor over producers."""
+    factors = []
+    refolded = {folds[m.module].norm for m in group.members if m.role != "consumer" and m.module in folds}
+    for member in group.members:
+        if member.role == "consumer":
+            continue
+        if member.module in folds:
+            factors.append(_fuse_filters(net, member, kept, plan, folds[member.module], weights[member.module], scale))
+        elif member.module not in refolded:
+            _average_entries(net, member, kept, plan)
+    return float(torch.stack(factors).mean()) if factors else 1.0
+
+
+def _fuse_filters(
+    net: nn.Module, member: Member, kept: Tensor, plan: Plan, fold: Folded, weight: Tensor, scale: Scale
+) -> Tensor:
+    old = rows(weight, member)
+    mean = plan.mean(old)
+    summed = scale == "published" and member.role == "producer" and not member.gate
+    if summed:
+        factor = plan.received
+    elif scale == "variance" and not member.gate:
+        factor = norm_factor(old, mean, plan)
+    else:
+        factor = torch.ones(plan.slots, dtype=torch.float64)
+    index = member.index
+    # The scale of the old norms stays in the new one. Weights with the scale multiplied in would compute the same, but
+    # learn at another rate: behind a batch norm, the step relative to the weight goes with 1 / its squared length.
+    apart = plan.mean(fold.scale.abs()[index])
+    apart = torch.where(apart > 0, apart, torch.ones_like(apart))
+    shape = positions_first(weight, member)[0].shape
+    fused = (mean * factor.to(mean.dtype)[:, None]).reshape(plan.slots, index.shape[1], *shape)
+    _write(net, member, kept, fused / apart.to(mean.dtype).view(*apart.shape, *[1] * len(shape)), base=weight)
+    center = plan.mean(fold.mean[index])
+    average = plan.mean(fold.shift[index])
+    shift = plan.received[:, None] * average if summed else center + factor[:, None] * (average - center)
+    where = index[kept]
+    new = Folded(torch.ones_like(fold.scale), fold.shift.clone(), fold.mean.clone(), fold.deviation.clone(), fold.norm)
+    new.scale[where], new.shift[where], new.mean[where] = apart, shift, center
+    new.deviation[where] = plan.mean(fold.deviation[index])
+    restore_norm(net, member.module, new)
+    return factor.mean()
+
+
+def norm_factor(old: Tensor, mean: Tensor, plan: Plan) -> Tensor:
+    """float64 (slots,): what the mean of unlike filters is multiplied by to be as long as they are on average.
+
+    At most 1 / sqrt(sum of squared weights): what independent filters would need; noise is not blown up further.
+    """
+    lengths = plan.mean(old.double().norm(dim=1)[:, None])[:, 0]
+    own = mean.double().norm(dim=1)
+    cap = torch.zeros(plan.slots, dtype=torch.float64).index_add_(0, plan.slot, plan.weight.square()).rsqrt()
+    return torch.where(own > 0, torch.minimum(lengths / own.clamp(min=1e-300), cap), torch.ones_like(own))
+
+
+def _average_entries(net: nn.Module, member: Member, kept: Tensor, plan: Plan) -> None:
+    """A norm that stands alone, a PReLU, a layer scale: the mean of its entries for the members of each slot."""
+    module = layer(net, member.module)
+    if isinstance(module, nn.Parameter):
+        positions = module.detach().movedim(member.dim, 0)
+        _write(net, member, kept, plan.mean(positions[member.index.to(positions.device)]))
+        return
+    if isinstance(module, nn.PReLU) and module.num_parameters == 1:
+        return
+    for entry in ("weight", "bias", "running_mean", "running_var"):
+        value = getattr(module, entry, None)
+        if isinstance(value, Tensor):
+            value[member.index[kept].to(value.device)] = plan.mean(value.detach()[member.index.to(value.device)])
+
+
+def _write(net: nn.Module, member: Member, kept: Tensor, new: Tensor, *, base: Tensor | None = None) -> None:
+    """Put ``new`` (slots, positions each, ...) where the kept units are; the rest is ``base``, or stays as it is."""
+    weight = weight_of(net, member.module)
+    positions = positions_first(weight, member)
+    if base is not None and not covers(positions, member):
+        weight.copy_(base)
+    positions[member.index[kept].to(positions.device)] = new.to(positions)
+    if member.filter_groups > 1:  # Else the positions are the weight itself, seen from another side.
+        weight.copy_(positions_back(positions, member))
+
+
+_WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)
+_ACROSS = (nn.LayerNorm, nn.GroupNorm)
+
+
+def _normalised_across(net: nn.Module, group: Group) -> bool:
+    modules = [layer(net, member.module) for member in group.members]
+    return any(isinstance(module, _ACROSS) and not isinstance(module, NORMS) for module in modules)

@@ -1,0 +1,1 @@
+"""How a task is learnt on a body."""

@@ -1,0 +1,203 @@
+"""Which parts does Avalanche need from us? A net with a head a task, and a plugin that keeps training to the budget.
+
+Imports Avalanche, which takes seconds: imported itself only when an Avalanche strategy is used.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from avalanche.models import MultiTaskModule
+from avalanche.training.plugins import SupervisedPlugin
+from torch import Tensor, nn
+
+from harness.learning.batches import Augment, augmented, loss_of
+from harness.learning.context import Context
+from harness.learning.training import Diverged, Recipe, scheduled
+
+
+class MultiHead(MultiTaskModule):  # type: ignore[misc]
+    """One body and a linear head for each task.
+
+    Attributes:
+        statistics_hold: batch norm keeps its running statistics in train mode too, which GEM and AGEM switch on by
+            themselves before they look at what they remember.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.heads = nn.ModuleDict()
+        self.statistics_hold = False
+
+    def train(self, mode: bool = True) -> "MultiHead":
+        super().train(mode)
+        if self.statistics_hold:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+    def adaptation(self, experience: Any) -> None:
+        """Heads are added before training; only what Avalanche asks of its own nets is kept up."""
+        self.known_train_tasks_labels = {int(name) for name in self.heads}
+        self.max_class_label = max(head.out_features for head in self.heads.values())  # type: ignore[type-var]
+
+    def forward(self, x: Tensor, task_labels: Tensor | int | None) -> Any:
+        """Logits of each image by the head of its task; classes that the task does not have are ruled out."""
+        if task_labels is None:
+            return self.forward_all_tasks(x)
+        present = [task_labels] if isinstance(task_labels, int) else task_labels.unique().tolist()
+        if len(present) == 1:
+            return self.forward_single_task(x, present[0])
+        assert isinstance(task_labels, Tensor)
+        features = self.body(x)
+        logits = features.new_full((len(x), self.max_class_label), -1e4)
+        for number in present:
+            own = self.heads[str(number)](features[task_labels == number])
+            logits[task_labels == number, : own.shape[1]] = own
+        return logits
+
+    def forward_single_task(self, x: Tensor, task_label: int) -> Tensor:
+        return self.heads[str(task_label)](self.body(x))  # type: ignore[no-any-return]
+
+    def forward_all_tasks(self, x: Tensor) -> dict[int, Tensor]:
+        """Logits of every head; the body is computed once."""
+        features = self.body(x)
+        return {int(name): head(features) for name, head in self.heads.items()}
+
+
+class OneHead(nn.Module):
+    """The body and one head of a :class:`MultiHead`, sharing its weights."""
+
+    def __init__(self, net: MultiHead, number: int) -> None:
+        super().__init__()
+        self.body, self.head = net.body, net.heads[str(number)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images))  # type: ignore[no-any-return]
+
+
+class Wanted:
+    """What is to be learnt of each image as one integer, which is all that Avalanche carries; and its loss.
+
+    A class is itself. Rows of labels, of which several may be set, are numbered downwards from -1.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Tensor] = []
+
+    def numbers(self, labels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """int64 (n,) for classes (n,) or rows of labels (n, k), which are remembered."""
+        if labels.ndim == 1:
+            return labels.astype(np.int64)
+        distinct, which = np.unique(labels, axis=0, return_inverse=True)
+        first = -1 - len(self.rows)
+        self.rows += list(torch.from_numpy(distinct).float())
+        return first - which.astype(np.int64)
+
+    def __call__(self, logits: Tensor, numbers: Tensor) -> Tensor:
+        """Mean over images of :func:`harness.learning.batches.loss_of`; one batch may hold images of several tasks."""
+        if bool((numbers >= 0).all()):
+            return loss_of(logits, numbers)
+        each = []
+        for row, number in zip(logits, numbers.tolist(), strict=True):
+            wanted = self.rows[-1 - number].to(row.device) if number < 0 else torch.tensor(number, device=row.device)
+            # Of the logits, the first are those of the image's own task.
+            each.append(loss_of(row[None, : len(wanted)] if number < 0 else row[None], wanted[None]))
+        return torch.stack(each).mean()
+
+
+class Pacer(SupervisedPlugin):  # type: ignore[misc]
+    """Ends training when the budget, less what is held back for afterwards, does not pay for another step.
+
+    The schedule and the augmentation are those of :func:`harness.learning.training.fit`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ctx: Context | None = None
+
+    def begin(self, ctx: Context, recipe: Recipe, name: str, *, size: int, held_back: float, each: float) -> None:
+        """Get ready for a task of ``size`` images.
+
+        Args:
+            held_back: FLOPs of what the method does after training.
+            each: FLOPs an image of the first step, at least.
+        """
+        self.ctx, self.recipe, self.held_back = ctx, recipe, held_back
+        self.draws = ctx.generator(name, "augment")
+        self.flops_left = ctx.meter.remaining_flops - held_back
+        self.seconds_left = ctx.meter.remaining_seconds
+        self.size, self.seen, self.each = size, 0, each
+        self.before = ctx.meter.spent_flops
+
+    @property
+    def _next(self) -> int:
+        """New images of the next step: the last of an epoch is smaller."""
+        return min(self.recipe.batch_size, self.size - self.seen % self.size)
+
+    def before_training_iteration(self, strategy: Any, **_: Any) -> None:
+        assert self.ctx is not None
+        meter = self.ctx.meter
+        left = meter.remaining_flops - self.held_back
+        progress = max(
+            1 - (left - self.each * self._next / 2) / self.flops_left if self.flops_left < math.inf else 0.0,
+            1 - meter.remaining_seconds / self.seconds_left if self.seconds_left < math.inf else 0.0,
+        )
+        for group in strategy.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * scheduled(min(1.0, progress), warmup=self.recipe.warmup)
+        self.before = meter.spent_flops
+        self.ctx.said(progress)
+
+    def before_forward(self, strategy: Any, **_: Any) -> None:
+        if self.recipe.augment:
+            strategy.mbatch[0] = augmented(strategy.mb_x, Augment(), self.draws)
+
+    def after_training_iteration(self, strategy: Any, **_: Any) -> None:
+        assert self.ctx is not None
+        meter = self.ctx.meter
+        new = self._next
+        self.each = (meter.spent_flops - self.before) / new
+        self.seen += new
+        meter.steps += 1
+        meter.examples += len(strategy.mb_x)
+        left = meter.remaining_flops - self.held_back
+        # Rounding of float sums must not cost the last step.
+        if left < self.each * self._next * (1 - 1e-9) or meter.remaining_seconds <= 0:
+            meter.stopped = "seconds" if meter.remaining_seconds <= 0 else "flops"
+            strategy.stop_training()
+        if not bool(strategy.loss.isfinite()):
+            raise Diverged("the loss became infinite or not a number")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, _: dict[str, Any]) -> None:
+        self.ctx = None
+
+
+class OneTask(torch.optim.SGD):
+    """Learns the body and one head, but clears the gradients of all: GEM and AGEM read those of earlier heads too."""
+
+    def __init__(self, net: MultiHead, number: int, recipe: Recipe) -> None:
+        assert recipe.lr is not None
+        assert recipe.head_lr is not None
+        self.net = net
+        super().__init__(
+            [
+                {"params": list(net.body.parameters()), "lr": recipe.lr, "initial_lr": recipe.lr},
+                {
+                    "params": list(net.heads[str(number)].parameters()),
+                    "lr": recipe.head_lr,
+                    "initial_lr": recipe.head_lr,
+                },
+            ],
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.momentum > 0,
+        )
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.net.zero_grad(set_to_none)

@@ -1,0 +1,1 @@
+"""Images on disk: read, split, prepared once into checksummed arrays."""

@@ -1,0 +1,26 @@
+"""How are more images gathered than memory holds? One after another into a file, seen as one array in the end."""
+
+import tempfile
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from streams.data.images import SIDE, color
+from streams.data.prepared import Array
+
+
+def collected(pairs: Iterable[tuple[Image.Image, Any]]) -> tuple[Array, Array]:
+    """Images (n, 64, 64, 3) as :func:`streams.data.images.color` makes them, on disk, and their labels."""
+    labels = []
+    with tempfile.TemporaryFile() as file:
+        for image, label in pairs:
+            file.write(color(image).tobytes())
+            labels.append(label)
+        file.flush()
+        if not labels:
+            return np.empty((0, SIDE, SIDE, 3), np.uint8), np.empty(0, np.int64)
+        # The mapping keeps the unnamed file alive.
+        images = np.memmap(file, np.uint8, "r", shape=(len(labels), SIDE, SIDE, 3))
+    return images, np.array(labels)

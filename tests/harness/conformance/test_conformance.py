@@ -1,0 +1,72 @@
+"""A strategy that breaks a promise is told which one; those that keep them all pass."""
+
+import pytest
+from command import Harness
+
+from harness.config.registry import entries
+from harness.conformance.promises import (
+    CHARGED,
+    PEEKS,
+    PREDICTS,
+    PROMISES,
+    REPEATS,
+    RESUMES,
+    RUNS,
+    SPENDS,
+    Answer,
+    conformance,
+)
+
+WAYS = {
+    SPENDS: ["Overspends(how=goes_on)", "Overspends(how=lifts_its_budget)", "Overspends(how=loops_on_its_own)"],
+    CHARGED: ["Hides(how=looks_away)", "Hides(how=takes_back)", "Hides(how=claims_less)"],
+    REPEATS: ["Remembers(how=counts)", "Remembers(how=draws_unseeded)", "Remembers(how=goes_on_from_another_run)"],
+    PEEKS: ["Peeks(how=asks)", "Peeks(how=tries)", "Peeks(how=looks_up)"],
+    RUNS: [
+        *("Unfinite(how=nan)", "Unfinite(how=one_class)", "Unfinite(how=one_image)"),
+        *("Misshapen(how=one_more)", "Misshapen(how=squeezed)", "Misshapen(how=averaged)"),
+        *("Fails(how=raises)", "Fails(how=leaves)", "Fails(how=gives_up)"),
+    ],
+    RESUMES: ["Forgets(how=says_nothing)", "Forgets(how=takes_nothing_back)", "Forgets(how=cannot_take_back)"],
+    PREDICTS: ["Adapts(how=trains)", "Adapts(how=drifts)", "Adapts(how=mixes)"],
+}
+
+
+def answers(spec: str) -> dict[str, Answer]:
+    return {one.promise: one for one in conformance(spec, stream="tiny:bars", backbone="tiny:net", size=16)}
+
+
+@pytest.mark.parametrize("spec", ["tiny:Finetune", "tiny:OwnLoop", "tiny:Restarts"])
+def test_a_strategy_that_keeps_the_contract_passes(spec: str) -> None:
+    found = answers(spec)
+    assert list(found) == list(PROMISES)
+    assert all(one.kept for one in found.values())
+
+
+@pytest.mark.parametrize(("promise", "spec"), [(promise, spec) for promise in WAYS for spec in WAYS[promise]])
+def test_the_promise_that_is_broken_is_named_and_no_other(promise: str, spec: str) -> None:
+    broken = {one.promise: one.why for one in answers(f"careless:{spec}").values() if not one.kept}
+    assert list(broken) == [promise]
+    assert broken[promise]
+
+
+@pytest.mark.parametrize("spec", entries("strategies"))
+def test_every_strategy_that_is_built_in_keeps_the_contract(spec: str) -> None:
+    broken = {one.promise: one.why for one in conformance(spec, stream="tiny:bars", size=32) if not one.kept}
+    assert broken == {}
+
+
+def test_check_says_a_line_for_each_promise_and_leaves_with_1_where_one_is_broken(harness: Harness) -> None:
+    options = ["--stream", "tiny:bars", "--backbone", "tiny:net", "--size", 16]
+    said = harness("check", "tiny:OwnLoop", *options)
+    assert said.stdout.splitlines() == [f"kept    {promise}" for promise in PROMISES]
+    assert said.stderr == "tiny:OwnLoop: keeps the contract\n"
+    said = harness("check", "careless:Peeks", *options, code=1)
+    assert said.stdout.startswith(f"BROKEN  {PEEKS}: task 'bars0'")
+    assert said.stderr == "careless:Peeks: 1 broken\n"
+
+
+def test_a_run_ends_where_labels_are_looked_up_while_predicting(harness: Harness) -> None:
+    suite = ["--stream", "tiny:bars", "--backbone", "tiny:net", "--size", 16, "--budget", "1ep", "--seeds", 1]
+    said = harness("run", "smoke", *suite, "--strategy", "careless:Peeks(how=looks_up)", "--out", "out", code=1)
+    assert "split test is hidden" in said.stdout + said.stderr

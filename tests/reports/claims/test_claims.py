@@ -1,0 +1,322 @@
+"""Verdicts follow what is planted: an effect is found, its absence refutes, and too little data says inconclusive."""
+
+import json
+import math
+import shlex
+import zlib
+from dataclasses import replace
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from harness.config.notation import parse
+from harness.storage.records import line_of, read_log
+from reports.boards.board import boards
+from reports.boards.evidence import Finding, cross_fitted, gain_verdict, pick, side_by_side
+from reports.claims.needed import needed, spreads
+from reports.claims.verdicts import claims, claims_table, judged
+from reports.reading.frame import read
+from reports.statistics.bootstrap import Draws, Interval
+
+
+def noise(*names, size=0.004):
+    return size * float(np.random.default_rng(zlib.crc32(repr(names).encode())).standard_normal())
+
+
+def board_of(made, folder, strategies, error, *, budgets=("0.1ep", "0.3ep", "1ep"), seeds=3, **more):
+    def planted(strategy, task, budget, seed):
+        written = parse(strategy)
+        return error(written, task, budgets.index(budget)) + noise(strategy, task, budget, seed)
+
+    made(folder, strategies=strategies, budgets=budgets, seeds=seeds, error_of=planted, **more)
+    return boards(read([folder]))[0]
+
+
+def finding(board, name):
+    return judged(next(claim for claim in claims() if claim.id == name), board)
+
+
+def test_every_claim_has_a_test_a_threshold_and_a_source():
+    assert [claim.id for claim in claims()] == [f"C{i}" for i in range(1, 13)] + ["IF1", "IF2", "IF3"]
+    for claim in claims():
+        module, _, function = claim.test.partition(":")
+        assert callable(getattr(import_module(f"reports.claims.{module}"), function))
+        assert claim.refuted_if
+        assert claim.address.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.05, "supported"), (-0.05, -0.01, "refuted"), (-0.004, 0.004, "refuted"), (-0.03, 0.04, "inconclusive"),
+     (math.nan, math.nan, "inconclusive")],
+)  # fmt: skip
+def test_the_rule_from_interval_to_verdict(low, high, verdict):
+    assert gain_verdict(Interval(0.0, low, high, 10, 5)) == verdict
+
+
+def lead(size):
+    """Filter pruning ahead of dense by ``size`` at the lowest budget."""
+
+    def error(written, task, budget):
+        base = 0.6 - 0.03 * task - 0.05 * budget
+        return base - (size if written.name == "filter_pruned" and budget == 0 else 0)
+
+    return error
+
+
+@pytest.mark.parametrize(
+    ("size", "verdict", "said"),
+    [(0.2, "supported", "+40% of the dense accuracy"), (0.05, "refuted", "the direction holds, the size does not"),
+     (0.0, "refuted", "points"), (-0.1, "refuted", "points")],
+)  # fmt: skip
+def test_the_low_compute_gain_is_judged_by_direction_and_by_size(made, tmp_path, size, verdict, said):
+    found = finding(board_of(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], lead(size)), "C1")
+    assert found.verdict == verdict
+    assert said in found.said
+    assert found.estimate.value == pytest.approx(size, abs=0.01)
+    assert {budget for _, budget in found.cells} == {"0.1ep"}
+
+
+def test_tasks_that_the_dense_net_cannot_pay_for_do_not_keep_the_others_from_a_verdict(made, tmp_path):
+    budgets = ("0.1ep", "0.3ep", "1ep")
+    lost = ["font_glyphs", "faces"]
+    made(tmp_path, strategies=["finetune"], budgets=budgets[:1], seeds=3, infeasible=lost,
+         error_of=lambda strategy, task, budget, seed: 0.6 + noise(task, seed))  # fmt: skip
+
+    def error(written, task, budget):
+        return 0.6 - (0.2 if written.name == "filter_pruned" and budget == 0 else 0)
+
+    made(tmp_path, strategies=["finetune"], budgets=budgets[1:], seeds=3,
+         error_of=lambda strategy, task, budget, seed: 0.6 + noise(task, seed))  # fmt: skip
+    found = finding(board_of(made, tmp_path, ["filter_pruned(keep=0.5)"], error, budgets=budgets), "C1")
+    assert found.verdict == "supported"
+    assert f"on the {8 - len(lost)} tasks that all could pay for" in found.said
+    assert found.estimate.value == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_task_counts_at_the_budgets_where_both_learnt_it(made, tmp_path):
+    def flat(error):
+        return lambda strategy, task, budget, seed: error[strategy.partition("(")[0], budget]
+
+    error = flat({("finetune", "0.1ep"): 0.6, ("finetune", "1ep"): 0.6,
+                  ("filter_pruned", "0.1ep"): 0.5, ("filter_pruned", "1ep"): 0.4})  # fmt: skip
+    made(tmp_path, strategies=["finetune"], budgets=["0.1ep"], seeds=2, infeasible=["faces"], error_of=error)
+    made(tmp_path, strategies=["finetune"], budgets=["1ep"], seeds=2, error_of=error)
+    made(tmp_path, strategies=["filter_pruned"], budgets=["0.1ep", "1ep"], seeds=2, error_of=error)
+    board = boards(read([tmp_path]))[0]
+    budgets, (dense, pruned) = side_by_side(board, "finetune", "filter_pruned")
+    gains = dict(zip(board.tasks["task"], (dense - pruned).mean(axis=1), strict=True))
+    assert budgets == ["0.1ep", "1ep"]
+    assert gains.pop("faces") == pytest.approx(0.2)
+    assert list(gains.values()) == pytest.approx([0.15] * len(gains))
+
+
+def test_a_keep_ratio_is_chosen_on_other_tasks_than_it_is_scored_on(made, tmp_path):
+    def error(written, task, budget):
+        # On each task another keep-ratio is lucky; none is better on the whole.
+        lucky = {0.5: 0, 0.25: 1}.get(written.options.get("keep"), -1) == task % 2
+        return 0.5 - (0.1 if lucky else 0)
+
+    strategies = ["filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
+    board = board_of(made, tmp_path, strategies, error, budgets=("1ep",))
+    chosen = cross_fitted(board, pick(board, "filter_pruned"), "1ep")
+    greedy = np.minimum(*(board.values(label, "1ep") for label in strategies))
+    assert greedy.mean() == pytest.approx(0.4, abs=0.01)
+    assert chosen.mean() >= 0.45
+
+
+@pytest.mark.parametrize(("cost", "verdict"), [(0.005, "supported"), (0.05, "refuted"), (0.02, "inconclusive")])
+def test_the_asymptotic_cost_counts_only_where_the_dense_net_is_flat(made, tmp_path, cost, verdict):
+    def error(written, task, budget):
+        return 0.3 + 0.02 * task + (cost if written.name == "filter_pruned" else 0)
+
+    found = finding(board_of(made, tmp_path, ["finetune", "filter_pruned(keep=0.75)"], error), "C2")
+    assert found.verdict == verdict
+
+
+def test_the_asymptotic_cost_is_not_tested_while_compute_still_helps(made, tmp_path):
+    found = finding(board_of(made, tmp_path, ["finetune", "filter_pruned(keep=0.75)"], lead(0)), "C2")
+    assert found.verdict == "not tested"
+    assert "still gains" in found.said
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(0.03, "supported"), (0.0, "refuted"), (-0.03, "refuted")])
+def test_layouts_are_compared_at_equal_flops(made, tmp_path, gap, verdict):
+    def error(written, task, budget):
+        return 0.4 - 0.05 * budget + (gap if written.name == "channel_pruned" else 0)
+
+    board = board_of(made, tmp_path, ["filter_pruned(flops=0.45)", "channel_pruned(flops=0.45)"], error)
+    found = finding(board, "C3")
+    assert found.verdict == verdict
+    assert found.estimate.value == pytest.approx(gap, abs=0.005)
+
+
+def test_selection_is_measured_against_random_of_the_same_ratio_only(made, tmp_path):
+    def error(written, task, budget):
+        return 0.4 + (0.05 if written.options.get("score") == "random" else 0)
+
+    strategies = [
+        "filter_pruned(keep=0.5)",
+        "filter_pruned(keep=0.5, score=random)",
+        "filter_pruned(keep=0.25, score=random)",
+    ]
+    found = finding(board_of(made, tmp_path, strategies, error), "C6")
+    assert found.verdict == "supported"
+    assert {label for label, _ in found.cells} == set(strategies[:2])
+
+
+def test_the_best_keep_ratio_that_falls_with_the_budget_is_seen(made, tmp_path):
+    best = {0: 0.25, 1: 0.5, 2: 1.0}
+
+    def error(written, task, budget):
+        keep = written.options.get("keep", 1.0)
+        return 0.3 + 0.2 * abs(math.log(keep / best[budget]))
+
+    strategies = ["finetune", "filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
+    found = finding(board_of(made, tmp_path, strategies, error), "C9")
+    assert found.verdict == "supported"
+    assert found.estimate.value == pytest.approx(1)
+    flat = finding(
+        board_of(made, tmp_path / "b", strategies, lambda written, *_: written.options.get("keep", 1.0)), "C9"
+    )
+    assert flat.verdict == "refuted"
+
+
+def test_time_saved_is_the_measured_latency_not_the_flops(results):
+    found = finding(boards(read([results]))[0], "C12")
+    assert found.estimate.value == pytest.approx(0.4 + 0.6 * (8 * 0.5 + 9 * 0.25) / 17)
+    assert found.verdict == "supported"
+    assert "of the FLOPs" in found.said
+
+
+def test_fusion_after_finetuning_is_paired_with_pruning_of_the_same_shape(made, tmp_path):
+    def error(written, task, budget):
+        return 0.4 + 0.1 * task % 0.3 - (0.02 if written.name == "ot_fused" else 0)
+
+    strategies = ["filter_pruned(keep=0.5)", "ot_fused(keep=0.5)", "ot_fused(keep=0.25)"]
+    found = finding(board_of(made, tmp_path, strategies, error), "IF2")
+    assert found.verdict == "supported"
+    assert found.estimate.value == pytest.approx(0.02, abs=0.003)
+    assert {label for label, _ in found.cells} == set(strategies[:2])
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.05, "supported"), (-0.05, "refuted")])
+def test_fusion_without_training_is_judged_by_the_error_right_after(made, tmp_path, gain, verdict):
+    made(tmp_path, strategies=["filter_pruned(flops=0.5)", "ot_fused(flops=0.5)"])
+    for log in tmp_path.rglob("events.jsonl"):
+        before = 0.6 - gain * ("ot_fused" in str(log))
+        lines = []
+        for record in read_log(log).records:
+            if record["event"] == "learn":
+                lines.append(line_of({"event": "eval", "after": record["task"], "task": record["task"], "n": 50,
+                                      "split": "dev_test", "metric": "error_before", "value": before}))  # fmt: skip
+            lines.append(line_of(record))
+        log.write_text("".join(lines))
+    found = finding(boards(read([tmp_path]))[0], "IF1")
+    assert (found.verdict, found.estimate.n) == (verdict, 16)
+    assert found.estimate.value == pytest.approx(gain)
+    assert {budget for _, budget in found.cells} == {"0.1ep"}
+
+
+@pytest.mark.parametrize(("growth", "verdict"), [(0.03, "supported"), (-0.03, "refuted")])
+def test_what_fusion_gains_is_compared_between_ratios(made, tmp_path, growth, verdict):
+    def error(written, task, budget):
+        gain = 0.02 + (growth if written.options["keep"] == 0.25 else 0)
+        return 0.4 - (gain if written.name == "ot_fused" else 0)
+
+    strategies = [f"{name}(keep={keep})" for name in ("filter_pruned", "ot_fused") for keep in (0.5, 0.25)]
+    found = finding(board_of(made, tmp_path, strategies, error), "IF3")
+    assert found.verdict == verdict
+    assert found.estimate.value == pytest.approx(growth, abs=0.005)
+
+
+def test_a_claim_without_its_runs_is_not_tested_and_says_what_it_needs(one, tmp_path):
+    one(tmp_path, "finetune", "1ep", 0)
+    frame = claims_table(boards(read([tmp_path]))[0]).frame
+    assert set(frame["verdict"]) == {"not tested"}
+    assert frame["said"].str.contains("needs|no run").all()
+
+
+def test_one_seed_of_one_task_never_gives_a_verdict_of_a_gain(one, tmp_path):
+    for strategy in ("filter_pruned(keep=0.5)", "filter_pruned(keep=0.5, score=random)"):
+        one(tmp_path, strategy, "1ep", 0, tasks=[{"name": "only", "year": 2000, "domain": "x", "kind": "binary",
+            "num_classes": 2, "provenance": "real", "phase": "development",
+            "sizes": {"train": 9, "dev": 1, "dev_test": 5, "test": 1}}])  # fmt: skip
+    assert finding(boards(read([tmp_path]))[0], "C6").verdict == "inconclusive"
+
+
+def test_a_verdict_names_its_runs_and_whether_tasks_are_real(results):
+    rows = claims_table(boards(read([results]))[0]).frame
+    row = rows[(rows["id"] == "IF2") & (rows["on"] == "7 real, 1 emulated")].iloc[0]
+    assert row["runs"] == 2 * 3 * 2
+    assert len(row["folders"].split("; ")) == row["runs"]
+    assert row["tasks"] == "7 real, 1 emulated"
+
+
+def test_real_tasks_have_verdicts_of_their_own_beside_emulated_ones(results):
+    board = boards(read([results]))[0]
+    rows = claims_table(board).frame
+    alone = rows[(rows["id"] == "IF2") & (rows["provenance"] == "real")].iloc[0]
+    assert (alone["on"], alone["tasks"], alone["n"]) == ("7 real", "7 real", 14)
+    assert alone["estimate"] == finding(board.only("real"), "IF2").estimate.value
+    assert alone["estimate"] != rows[rows["id"] == "IF2"]["estimate"].iloc[0]
+    # One emulated task alone is no ground for a verdict.
+    assert set(rows["provenance"]) == {"", "real"}
+
+
+def test_the_command_of_a_verdict_makes_just_the_runs_it_rests_on(results):
+    from click.testing import CliRunner
+
+    from harness.cli.running import plan
+
+    board = boards(read([results]))[0]
+    words = shlex.split(claims_table(board).frame.set_index("id").loc["C6"].iloc[0]["command"])
+    assert words[:3] == ["harness", "run", "default"]
+    asked = [words[i + 1] for i, word in enumerate(words) if word == "--strategy"]
+    assert sorted(asked) == sorted({label for label, _ in finding(board, "C6").cells})
+    planned = CliRunner().invoke(plan, [*words[2:], "--json"])
+    assert json.loads(planned.stdout)["runs"] == 2 * 3 * 2
+
+
+def planted_spread(between, within, tasks, seeds):
+    """Differences (tasks, seeds) of mean zero with just these variances."""
+    of_task = np.resize([1.0, -1.0], tasks) * math.sqrt(between * (tasks - 1) / tasks)
+    of_seed = np.resize([1.0, -1.0], seeds) * math.sqrt(within * (seeds - 1) / seeds)
+    return of_task[:, None] + of_seed[None, :]
+
+
+def test_the_spread_is_split_into_tasks_and_seeds():
+    between, within = spreads(planted_spread(0.04, 0.09, 8, 4) + 0.0)
+    assert within == pytest.approx(0.09)
+    assert between == pytest.approx(0.04 - 0.09 / 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "within", "said"),
+    [(0.02, 0.0, "estimate: 72 tasks like these, 4 seeds each (now 8); more seeds alone would not do"),
+     (0.05, 0.36, "estimate: 6 seeds on these 8 tasks (now 4)"), (0.0, 0.36, "too near the threshold")],
+)  # fmt: skip
+def test_what_an_inconclusive_claim_lacks_is_estimated_from_the_spread_seen(value, within, said):
+    gains = planted_spread(0.0, within, 8, 4)
+    # Half as wide needs four times as many; the threshold is 0, and a point is narrow enough.
+    found = Finding(
+        "inconclusive", "", Interval(value, value - 0.06, value + 0.06, 32, 8), gains=gains, narrow=value > 0
+    )
+    assert said in needed(found)
+    assert needed(replace(found, verdict="supported")) == ""
+
+
+def test_the_seeds_that_are_asked_for_do_decide_it():
+    """Planted noise between seeds only: with the estimated number of seeds the interval comes off zero."""
+    random = np.random.default_rng(3)
+
+    def gains(seeds):
+        values = random.normal(0, 0.1, (12, seeds))
+        return values - values.mean() + 0.02
+
+    interval = Draws(12, 4).interval(seen := gains(4))
+    assert gain_verdict(interval) == "inconclusive"
+    asked = int(needed(Finding("inconclusive", "", interval, gains=seen)).split()[1])
+    assert gain_verdict(Draws(12, 2 * asked).interval(gains(2 * asked))) == "supported"
+    assert gain_verdict(Draws(12, asked // 2).interval(gains(asked // 2))) == "inconclusive"

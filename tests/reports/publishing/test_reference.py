@@ -1,0 +1,33 @@
+"""The reference results are what their specs give: a cell run again has the key, the FLOPs and the errors on record."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.config.suite import load_suite, made
+from harness.running.runner import run
+from harness.storage.records import read_log
+from reports.reading.bundle import read_bundle
+
+REFERENCE = Path(__file__).parents[3] / "reports" / "reference"
+EXACT = ("task", "index", "status", "steps", "examples", "parameters", "budget_flops", "flops", "flops_train",
+         "flops_extract", "flops_prune", "flops_evaluate")  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", ["ridge", "filter_pruned(flops=0.5)"])
+def test_a_cell_of_the_reference_results_run_again_gives_what_is_on_record(strategy, tmp_path):
+    suite = load_suite("reference-mini")
+    (spec,) = made(name=suite.name, about="", streams=suite.streams, strategies=[strategy], budgets=["0.03ep"],
+                   seeds=[0], setting=suite.setting).specs()  # fmt: skip
+    kept = {json.loads(one.run)["key"]: one.events for path in REFERENCE.glob("*.xz") for one in read_bundle(path)}
+    assert spec.key in kept, "its data, options or protocol are no longer those of the reference results"
+    (tmp_path / "events.jsonl").write_bytes(kept[spec.key])
+    run(spec, tmp_path / "again")
+    files = (tmp_path / "events.jsonl", tmp_path / "again" / spec.folder / "events.jsonl")
+    then, now = (read_log(file).records for file in files)
+    learnt = [[{name: line[name] for name in EXACT} for line in log if line["event"] == "learn"] for log in (then, now)]
+    assert learnt[0] == learnt[1]
+    errors = [{e["task"]: e["value"] for e in log if e.get("metric") == "error"} for log in (then, now)]
+    # Another kind of processor sums in another order, which can turn a few of some hundred predictions.
+    assert errors[0] == pytest.approx(errors[1], abs=0.02)

@@ -1,0 +1,202 @@
+"""Advice, crossings, laws and recovery follow what is planted, and say when the data do not tell."""
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.config.notation import parse
+from harness.core.errors import UserError
+from reports.boards.board import boards
+from reports.reading.frame import read
+from reports.statistics.law import fit
+from reports.tables.advise import advise
+from reports.tables.curves import curves
+from reports.tables.optimal import chance_table, chances, crossings, optimal_table
+from reports.tables.recovery import payback, recovery_table
+from reports.tables.scaling import scaling, scaling_table
+
+
+def planted(made, folder, strategies, error, **more):
+    budgets = ("0.1ep", "0.3ep", "1ep")
+
+    def error_of(strategy, task, budget, seed):
+        return error(parse(strategy), task, budgets.index(budget)) + 0.001 * ((task * 7 + seed * 3 + len(strategy)) % 5)
+
+    return made(folder, strategies=strategies, budgets=budgets, seeds=3, error_of=error_of, **more)
+
+
+def cross(written, task, budget):
+    """The probe is better at the lowest budget, the pruned net at the largest, dense never."""
+    return 0.3 + {"linear_probe": 0.05, "filter_pruned": 0.1 - 0.07 * budget, "finetune": 0.3}[written.name]
+
+
+STRATEGIES = ["finetune", "linear_probe", "filter_pruned(keep=0.5)"]
+
+
+def test_advice_names_the_best_at_the_budget_with_its_probability(made, tmp_path):
+    planted(made, tmp_path, STRATEGIES, cross)
+    [cheap], [dear] = advise([tmp_path], 3e10), advise([tmp_path], 2.8e11)
+    assert cheap.tells
+    assert "Use linear_probe" in str(cheap)
+    assert dear.tells
+    assert "Use filter_pruned(keep=0.5)" in str(dear)
+    assert dear.candidates[0].chance > 0.95
+    assert dear.n == 24
+
+
+def test_advice_between_budgets_is_linear_in_ln_c(made, tmp_path):
+    planted(made, tmp_path, STRATEGIES, cross)
+    table = curves(boards(read([tmp_path]))[0]).set_index(["strategy", "budget"])
+    a, b = table.loc[("filter_pruned(keep=0.5)", "0.3ep")], table.loc[("filter_pruned(keep=0.5)", "1ep")]
+    middle = math.sqrt(a["flops"] * b["flops"])
+    [found] = advise([tmp_path], middle)
+    candidate = next(c for c in found.candidates if c.strategy.startswith("filter"))
+    assert candidate.error == pytest.approx((a["error"] + b["error"]) / 2)
+
+
+def test_advice_below_all_budgets_or_between_equals_does_not_tell(made, tmp_path):
+    planted(made, tmp_path, STRATEGIES, lambda written, *_: 0.4)
+    assert "nothing was run this cheaply" in str(advise([tmp_path], 1e5)[0])
+    [level] = advise([tmp_path], 1e11)
+    assert not level.tells
+    assert "The data do not tell" in str(level)
+    [beyond] = advise([tmp_path], 1e15)
+    assert not beyond.tells
+
+
+def test_advice_at_a_budget_takes_in_those_that_stopped_a_step_before_or_after_it(made, tmp_path):
+    planted(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], cross)
+    table = curves(boards(read([tmp_path]))[0]).set_index(["strategy", "budget"])["flops"]
+    for share in (0.99, 1.01):
+        [low] = advise([tmp_path], table["finetune", "0.1ep"] * share)
+        [high] = advise([tmp_path], table["finetune", "1ep"] * share)
+        assert len(low.candidates) == len(high.candidates) == 2
+        assert low.tells
+        assert high.tells
+
+
+def test_advice_is_given_for_a_domain(made, tmp_path):
+    def by_domain(written, task, budget):
+        # Tasks 0, 2 and 4 are text.
+        return 0.3 + (0.1 if (written.name == "linear_probe") == (task in (0, 2, 4)) else 0)
+
+    planted(made, tmp_path, STRATEGIES[1:], by_domain)
+    assert "Use filter_pruned" in str(advise([tmp_path], 1e11, "OCR")[0])
+    assert "Use linear_probe" in str(advise([tmp_path], 1e11, "industrial")[0])
+    with pytest.raises(UserError, match="did you mean 'industrial'"):
+        advise([tmp_path], 1e11, "industry")
+
+
+@pytest.mark.parametrize("flops", [0, -1, math.nan, math.inf])
+def test_advice_at_no_budget_is_one_line(results, flops):
+    with pytest.raises(UserError, match="above zero"):
+        advise([results], flops)
+
+
+def test_advice_without_results_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no result"):
+        advise([tmp_path], 1e9)
+
+
+def test_chances_count_who_is_least_in_each_resample():
+    assert list(chances(np.array([[1.0, 2, 3, 1], [2, 1, 1, 2]]))) == [0.5, 0.5]
+
+
+def test_the_best_at_each_budget_and_the_crossing_between_are_found(made, tmp_path):
+    planted(made, tmp_path, STRATEGIES, cross)
+    board = boards(read([tmp_path]))[0]
+    best = optimal_table(board).frame.set_index("budget")["strategy"]
+    assert list(best) == ["linear_probe", "filter_pruned(keep=0.5)", "filter_pruned(keep=0.5)"]
+    [crossing] = crossings(board, curves(board))
+    assert (crossing.overtakes, crossing.overtaken) == ("filter_pruned(keep=0.5)", "linear_probe")
+    table = curves(board).set_index(["strategy", "budget"])["flops"]
+    assert table["filter_pruned(keep=0.5)", "0.1ep"] < crossing.flops < table["filter_pruned(keep=0.5)", "0.3ep"]
+    shares = chance_table(board).groupby("budget")["chance"].sum()
+    assert list(shares) == pytest.approx([1, 1, 1])
+
+
+def test_a_power_law_is_found_again():
+    x = np.geomspace(1, 1000, 8)
+    law = fit([x], (0.1 + 0.5 * x**-0.4)[:, None])
+    assert law.floor[0] == pytest.approx(0.1, abs=0.01)
+    assert law.scales[0, 0] == pytest.approx(0.5, abs=0.02)
+    assert law.exponents[0, 0] == pytest.approx(0.4, abs=0.02)
+    assert law.at(x)[:, 0] == pytest.approx(0.1 + 0.5 * x**-0.4, abs=2e-3)
+
+
+def test_the_fit_is_as_good_as_scipys():
+    from scipy.optimize import curve_fit
+
+    random = np.random.default_rng(0)
+    x = np.geomspace(1, 100, 10)
+    y = 0.2 + 0.4 * x**-0.7 + 0.01 * random.standard_normal(10)
+    theirs, _ = curve_fit(lambda x, a, b, c: a + b * x**-c, x, y, p0=[0.1, 0.5, 0.5], bounds=(0, np.inf))
+    best = math.sqrt(np.mean((theirs[0] + theirs[1] * x ** -theirs[2] - y) ** 2))
+    assert fit([x], y[:, None]).residual == pytest.approx(best, rel=0.01)
+
+
+def test_a_law_of_size_and_examples_predicts_what_it_did_not_see():
+    size, share = (a.ravel() for a in np.meshgrid([0.25, 0.5, 1.0], [0.1, 0.3, 1.0, 3.0]))
+    error = 0.05 + 0.03 * size**-0.8 + 0.2 * share**-0.5
+    law = fit([size, share], error[:, None])
+    assert law.residual < 2e-3
+    expected = 0.05 + 0.03 * 0.7**-0.8 + 0.2 * 2**-0.5
+    assert law.at(np.array([0.7]), np.array([2.0]))[0, 0] == pytest.approx(expected, abs=0.01)
+
+
+def test_scaling_needs_three_nets_and_three_budgets(made, tmp_path, results):
+    assert scaling(boards(read([results]))[0]) is None
+    assert scaling_table(None).frame.empty
+    nets = ["finetune", *(f"filter_pruned(keep={keep})" for keep in (0.75, 0.5, 0.25))]
+    planted(made, tmp_path, nets, lambda written, task, budget: 0.5 - 0.1 * budget + 0.01 * task)
+    found = scaling(boards(read([tmp_path]))[0])
+    assert len(found.points) == found.n == 12
+    assert found.points["size"].to_numpy()[3] == pytest.approx((8 * 0.75 + 9 * 0.75**2) / 17)
+    frame = scaling_table(found).frame
+    assert (frame["low"].dropna() <= frame["value"][:5]).all()
+
+
+def test_predictions_until_a_fusion_has_paid_for_itself():
+    assert payback(100, dense=10, mine=5) == 20
+    assert payback(100, dense=5, mine=5) == math.inf
+
+
+def test_recovery_tells_examples_share_and_flops(made, tmp_path):
+    def error(written, task, budget):
+        return 0.1 if written.name == "finetune" else 0.5 - 0.2 * budget
+
+    planted(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], error)
+    board = boards(read([tmp_path]))[0]
+    row = recovery_table(board, curves(board)).frame.iloc[0]
+    assert row["share"] == pytest.approx((8 * 0.5 + 9 * 0.25) / 17)
+    table = curves(board).set_index(["strategy", "budget"])["flops"]
+    assert table["filter_pruned(keep=0.5)", "0.3ep"] < row["to_flops"] < table["filter_pruned(keep=0.5)", "1ep"]
+    assert 0.3 < row["to_share"] < 1 / row["share"]
+    assert row["payback"] == pytest.approx(2e7 / (2.0e8 / 3 * (1 - row["share"])), rel=0.01)
+
+
+def test_an_error_before_and_after_names_the_budget_it_was_taken_at(made, tmp_path):
+    made(tmp_path, strategies=["finetune"], budgets=["0.1ep", "0.3ep", "1ep"], seeds=1)
+    made(tmp_path, strategies=["filter_pruned(keep=0.5)"], budgets=["0.1ep"], seeds=1, infeasible=["faces"])
+    made(tmp_path, strategies=["filter_pruned(keep=0.5)"], budgets=["0.3ep"], seeds=1, error_of=lambda *_: 0.4)
+    board = boards(read([tmp_path]))[0]
+    table = recovery_table(board, curves(board))
+    shown = {column.key: column.show(table.rows[0]) for column in table.columns}
+    assert (shown["first"], shown["last"]) == ("0.400 at 0.3ep", "0.400 at 0.3ep")
+
+
+def test_measures_that_runs_recorded_appear_and_the_rest_is_named(made, tmp_path):
+    from harness.storage.records import line_of, read_log
+
+    planted(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], lambda *_: 0.3)
+    for log in tmp_path.rglob("events.jsonl"):
+        worst = 0.9 if "filter_pruned" in str(log) else 0.6
+        extra = {"metric": "worst_class_error", "value": worst}
+        records = read_log(log).records
+        more = [[r] + ([r | extra] if r.get("metric") == "cross_entropy" else []) for r in records]
+        log.write_text("".join(line_of(r) for pair in more for r in pair))
+    board = boards(read([tmp_path]))[0]
+    table = recovery_table(board, curves(board))
+    assert table.frame["worst_class_error"].iloc[0] == pytest.approx(0.3)
+    assert "Not recorded by these runs: error right after, agreement with dense, calibration error" in table.caption

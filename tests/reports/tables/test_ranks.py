@@ -1,0 +1,94 @@
+"""Ranks, critical differences, profiles and hypervolume against libraries and brute force."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import friedmanchisquare
+
+from reports.boards.board import boards
+from reports.reading.frame import read
+from reports.statistics import metrics
+from reports.tables.ranks import profile, profiles_table, ranks, ranks_table
+
+
+def some(seed, n=9, k=5):
+    return np.random.default_rng(seed).random((n, k)) + np.arange(k) * 0.12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_friedman_and_mean_ranks_agree_with_scipy(seed):
+    errors = some(seed)
+    found = ranks(errors)
+    brute = np.mean([[1 + sum(other < mine for other in row) for mine in row] for row in errors], axis=0)
+    assert list(found.mean) == pytest.approx(list(brute))
+    assert found.p == pytest.approx(friedmanchisquare(*errors.T).pvalue)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_the_critical_difference_separates_nemenyi_calls_significant(seed):
+    import scikit_posthocs as posthocs
+
+    errors = some(seed)
+    p = posthocs.posthoc_nemenyi_friedman(errors).to_numpy()
+    found = ranks(errors)
+    apart = np.abs(found.mean[:, None] - found.mean[None, :]) > found.critical
+    assert (apart == (p < 0.05))[~np.eye(5, dtype=bool)].all()
+
+
+@pytest.mark.parametrize(("k", "q"), [(3, 2.343), (5, 2.728), (10, 3.164)])
+def test_the_critical_difference_is_that_of_demsars_table(k, q):
+    errors = np.random.default_rng(0).random((20, k))
+    assert ranks(errors).critical == pytest.approx(q * math.sqrt(k * (k + 1) / 120), abs=2e-3)
+
+
+def test_ties_share_their_rank_and_too_few_of_anything_says_nothing():
+    assert list(ranks(np.zeros((4, 3))).mean) == [2, 2, 2]
+    assert ranks(np.zeros((4, 3))).p == 1
+    assert math.isnan(ranks(some(0, k=2)).critical)
+    assert math.isnan(ranks(some(0, n=1)).critical)
+
+
+def test_a_profile_is_the_share_at_or_below():
+    assert list(profile(np.array([[0.1, 0.4], [math.nan, 0.2]]), np.array([0, 0.2, 1]))) == [0, pytest.approx(2 / 3), 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hypervolume_agrees_with_moocore(seed):
+    import moocore
+
+    random = np.random.default_rng(seed)
+    cost, error = np.exp(random.uniform(0, 5, 12)), random.random(12)
+    scaled = np.column_stack([np.log(cost) / 5, error])
+    mine = metrics.hypervolume(cost, error, low=1, high=math.exp(5))
+    assert mine == pytest.approx(moocore.hypervolume(scaled, ref=[1, 1]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_front_agrees_with_moocore(seed):
+    import moocore
+
+    points = np.random.default_rng(seed).random((30, 2))
+    assert list(metrics.pareto_front(*points.T, slack=0)) == list(moocore.is_nondominated(points))
+
+
+def test_the_ranks_table_has_a_row_for_each_complete_strategy_and_budget(results):
+    table = ranks_table(boards(read([results]))[0])
+    assert len(table.frame) == 7 * 3
+    assert (table.frame["n"] == 8).all()
+    for _, part in table.frame.groupby("budget"):
+        assert part["rank"].sum() == pytest.approx(7 * 8 / 2)
+
+
+def test_profiles_are_of_one_budget(made, tmp_path):
+    made(tmp_path, strategies=["finetune", "ridge"], budgets=["0.1ep", "1ep"], seeds=1)
+    made(tmp_path, strategies=["linear_probe"], budgets=["0.1ep"], seeds=1)
+    table = profiles_table(boards(read([tmp_path]))[0])
+    assert {(row["strategy"], row["budget"]) for row in table.rows} == {("finetune", "1ep"), ("ridge", "1ep")}
+    assert "at 1ep" in table.caption
+
+
+def test_who_went_to_the_largest_budget_comes_before_who_did_not(made, tmp_path):
+    made(tmp_path, strategies=["finetune"], budgets=["0.1ep", "1ep"], seeds=1, error_of=lambda *_: 0.6)
+    made(tmp_path, strategies=["ridge"], budgets=["0.1ep"], seeds=1, error_of=lambda *_: 0.2)
+    assert boards(read([tmp_path]))[0].labels == ("finetune", "ridge")
