@@ -17,7 +17,7 @@ _HOME = {
     "Kind": "core.task",
     "Phase": "core.task",
     "Provenance": "core.task",
-    "Recipe": "learning.training",
+    "Recipe": "learning.recipe",
     "RunSpec": "core.spec",
     "RunFolder": "storage.run_folder",
     "Setting": "core.spec",

@@ -21,13 +21,12 @@ from harness.core.errors import UserError
 from harness.core.seeding import named_seed
 from harness.core.task import Split, Task
 from harness.learning.context import Context
+from harness.learning.recipe import LearnerRecipe
 from harness.learning.strategy import Strategy
-from harness.learning.training import Recipe
 from strategies.bodies.structure.pruning import Pruning
 from strategies.channel_pruned import ChannelPruned
 from strategies.filter_pruned import FilterPruned
 from strategies.finetune import Finetune, Start
-from strategies.learners.starting import Head
 from strategies.learners.stretch import stretch
 from strategies.ot_fused import OTFused
 
@@ -74,8 +73,7 @@ class ComputeOptimal(Strategy):
 
     family: Family = "filter"
     start: Start = Start()
-    head: Head = Head()
-    recipe: Recipe = Recipe()
+    recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _made: dict[float, Finetune] = field(default_factory=dict, init=False, repr=False)
@@ -131,17 +129,17 @@ class ComputeOptimal(Strategy):
         raise AssertionError("the dense net is always tried")
 
     def _family(self, share: float) -> Finetune:
-        start, head, recipe = self.start, self.head, self.recipe
+        start, recipe = self.start, self.recipe
         if share >= 1:
-            return Finetune(start=start, head=head, recipe=recipe)
+            return Finetune(start=start, recipe=recipe)
         pruning = Pruning(flops=share)
         match self.family:
             case "filter":
-                return FilterPruned(start=start, head=head, recipe=recipe, pruning=pruning)
+                return FilterPruned(start=start, recipe=recipe, pruning=pruning)
             case "channel":
-                return ChannelPruned(start=start, head=head, recipe=recipe, pruning=pruning)
+                return ChannelPruned(start=start, recipe=recipe, pruning=pruning)
             case "ot":
-                return OTFused(start=start, head=head, recipe=recipe, pruning=pruning)
+                return OTFused(start=start, recipe=recipe, pruning=pruning)
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         return self._used.untrained(task, ctx)

@@ -16,11 +16,13 @@ from harness.core.task import Examples, Split, Task
 from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.evaluation import BEFORE
+from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Strategy
-from harness.learning.training import Recipe, fit
+from strategies.learners.choosing import fit_chosen
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
+from strategies.learners.recipes import looked_up
+from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ class Finetune(Strategy):
 
     scope: Scope = "all"
     start: Start = Start()
-    head: Head = Head()
-    recipe: Recipe = Recipe()
+    recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _new_body: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
+    _entry: Mapping[str, Any] | None = field(default=None, init=False, repr=False)
+    """What a named recipe says for the task at hand."""
     _learnt: list[Mapping[str, Tensor]] = field(default_factory=list, init=False, repr=False)
     """The bodies of earlier tasks, where a later one may start from them."""
 
@@ -83,8 +86,8 @@ class Finetune(Strategy):
         data = task.load(Split.TRAIN)
         if self.start.recalibrate_bn:
             recalibrate(net.body, data, ctx, images=self.start.recalibrate_bn, name=task.name)
-        if self.head.head_init != "zero":
-            start_head(net, data, task, ctx, self.head)
+        self._entry = looked_up(self.recipe, net, ctx)
+        start_head(net, data, task, ctx, self.settled())
         self.net = net = self.train(net, data, task, ctx)
         if self.start.init == "previous":
             self._begin_with(net.body)
@@ -93,7 +96,7 @@ class Finetune(Strategy):
 
     def train(self, net: Classifier, data: Examples, task: Task, ctx: Context) -> Classifier:
         """What ``net`` becomes with the budget that is left."""
-        fit(net, data, ctx, name=task.name, recipe=self.settled())
+        fit_chosen(net, data, task, ctx, self.settled())
         return net
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
@@ -108,12 +111,12 @@ class Finetune(Strategy):
         features = ctx.features(body, Examples(data.images[some], data.labels[some]), name=task.name)
         return Classifier(body, ridge_head(features, task, ctx)).eval()
 
-    def settled(self) -> Recipe:
+    def settled(self) -> Settled:
         """The recipe with nothing left open."""
         # A head that was solved fits the statistics with which its features were made, whatever they are.
-        started = self.head.head_init != "zero"
+        started = self.recipe.starts_head(self._entry)
         hold = (self.statistics_hold or started) and self.start.init != "scratch"
-        return self.recipe.settled(statistics_hold=hold, started=started)
+        return self.recipe.settled(statistics_hold=hold, entry=self._entry)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         assert self.net is not None, "learn comes before predict"

@@ -31,16 +31,23 @@ def build(what: str, made: Callable[..., Any], written: Written) -> Any:
 
 def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
     """The options of a dataclass object, frozen values inside it included, by their flat names."""
+    if hasattr(type(value), "flat_options"):
+        # Made of parts that have options of their own, it says how they are written.
+        own: dict[str, Any] = value.flat_options(only_changed=only_changed)
+        return own
     options: dict[str, Any] = {}
     for field in fields(value):
         if not field.init:
             continue
         held = getattr(value, field.name)
         if is_dataclass(held) and not isinstance(held, type):
-            inner = flat(held)
+            # What says itself how it is written knows what is left open in it.
+            open_left = only_changed and hasattr(type(held), "flat_options")
+            inner = flat(held, only_changed=open_left)
             if only_changed:
                 default = _default(field)
-                base = flat(default) if is_dataclass(default) and type(default) is type(held) else {}
+                alike = is_dataclass(default) and type(default) is type(held)
+                base = flat(default, only_changed=open_left) if alike else {}
                 inner = {key: item for key, item in inner.items() if key not in base or base[key] != item}
             options |= inner
         elif not (only_changed and _default(field) == held):
@@ -87,7 +94,7 @@ def _fill_known(cls: type, options: Mapping[str, Any], text: str, what: str) -> 
         if inner:
             # The outer class may give the frozen value other defaults than its own class does.
             default = _default(field)
-            base = flat(default) if default is not MISSING else {}
+            base = flat(default, only_changed=True) if default is not MISSING else {}
             mine = {key: options[key] for key in flat_names(inner) if key in options}
             values[field.name] = _fill_known(inner, base | mine, text, what)
         elif field.name in options:

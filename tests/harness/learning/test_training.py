@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from harness.compute.backbone import Classifier
-from harness.learning.training import RATES, STARTED, Recipe, sgd
+from harness.learning.optimiser import optimiser_of
+from harness.learning.recipe import RATES, STARTED, Recipe
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -46,7 +47,7 @@ def test_the_optimizer_takes_the_steps_of_plain_sgd(
         foreach=False,
     )
     ours = net()
-    for stepped, wanted in zip(trained(ours, sgd(ours, recipe)), trained(plainly, plain), strict=True):
+    for stepped, wanted in zip(trained(ours, optimiser_of(ours, recipe)), trained(plainly, plain), strict=True):
         torch.testing.assert_close(stepped, wanted, rtol=0, atol=1e-7)
 
 
