@@ -87,7 +87,7 @@ class Watch:
             return
         if not self._first:
             self._norm_first = self._norms[0].float()
-            self._first = self._losses[:SPAN]
+        self._first = [*self._first, *self._losses[:SPAN]][:SPAN]
         self._last = [*self._last, *self._losses[-SPAN:]][-SPAN:]
         largest = [torch.stack(seen).float().max() for seen in (self._losses, self._norms)]
         if self._largest:
@@ -98,16 +98,18 @@ class Watch:
 
 
 def ends_above(first: list[float], last: list[float]) -> bool:
-    """Whether the losses of the last steps are above those of the first by more than batches differ among themselves.
+    """Whether the losses of the last steps lie above those of the first, by more than batches differ anyway.
 
-    That is: their means differ by more than three standard errors of that difference; with one step each, of which no
-    error can be told, the loss has doubled.
+    That is: by a tenth of the start, and by two standard errors of the difference of the two means; or by half of the
+    start where there are fewer than four steps each, of which no error can be told. Where the first steps more than
+    double the loss, the start is the first loss alone.
     """
-    n = len(first)
-    start, end = sum(first) / n, sum(last) / n
+    n, end = len(first), sum(last) / len(last)
+    exploded = max(first) > 2 * first[0]
+    start = first[0] if exploded else sum(first) / n
     if not math.isfinite(end):
         return True
-    if n < 2:
-        return end > 2 * start
-    spread = sum((x - start) ** 2 for x in first) + sum((x - end) ** 2 for x in last)
-    return end - start > 3 * math.sqrt(spread / (n - 1) / n)
+    if n < 4:
+        return end - start > 0.5 * abs(start)
+    spread = sum((x - end) ** 2 for x in last) + (0.0 if exploded else sum((x - start) ** 2 for x in first))
+    return end - start > max(0.1 * abs(start), 2 * math.sqrt(spread / (n - 1) / n))

@@ -3,6 +3,7 @@
 Both for classes and for labels of which several may be set; all matrix products are counted by the meter.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -58,16 +59,15 @@ def ridge_head(data: Features, task: Task, ctx: Context, *, penalty: Penalty = 0
         penalty: relative to the mean squared length of a centered example; ``loo``: that of :data:`PENALTIES` with the
             least error when each example is predicted from all others.
     """
-    x, y = data.values.to(ctx.device), 2 * indicators(data, task, ctx.device) - 1
-    middle, offset = x.mean(dim=0), y.mean(dim=0)
-    x, y = x - middle, y - offset
+    x, y, middle, offset = centered(data, task, ctx.device)
     n, d = x.shape
-    unit = x.square().sum() / min(n, d)
     if penalty == "loo":
-        solution = _left_out(x, y, unit, ctx)
+        axes = Axes.of(x, y, ctx)
+        least = left_out_errors(axes).argmin()
+        solution = axes.solution(x, axes.shrunk[least])
     else:
+        weight = penalty * x.square().sum() / min(n, d)
         eye = torch.eye(min(n, d), device=x.device)
-        weight = penalty * unit
         if n < d:
             solution = x.T @ torch.linalg.solve(x @ x.T + weight * eye, y)
         else:
@@ -75,36 +75,66 @@ def ridge_head(data: Features, task: Task, ctx: Context, *, penalty: Penalty = 0
     return _linear(SHARPNESS * solution.T, SHARPNESS * (offset - middle @ solution))
 
 
-def _left_out(x: Tensor, y: Tensor, unit: Tensor, ctx: Context) -> Tensor:
-    """The solution (width, classes) for centered ``x`` and ``y`` whose penalty has the least leave-one-out error.
+def centered(data: Features, task: Task, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Features (n, width) and targets -1 and 1 (n, classes) less their means; and these means."""
+    x, y = data.values.to(device), 2 * indicators(data, task, device) - 1
+    middle, offset = x.mean(dim=0), y.mean(dim=0)
+    return x - middle, y - offset, middle, offset
 
-    With the singular values s and left vectors u of x, ridge regression with an offset predicts H y, where
-    H = 1/n + sum of u u' s^2 / (s^2 + penalty); what it predicts for an example when that is left out differs from its
-    target by its residual over 1 - H_ii (Allen's PRESS; Cawley and Talbot, Neural Networks 17, 2004).
+
+@dataclass(frozen=True)
+class Axes:
+    """Centered features seen along their own axes, in which ridge regression for any penalty is a product of numbers.
+
+    Attributes:
+        y: centered targets (n, classes).
+        vectors: eigenvectors, in columns, of the smaller of the two Gram matrices.
+        across: (n, side): of the examples' Gram matrix its eigenvectors, else the examples along those of the features.
+        along: (side, classes): the targets along ``across``.
+        squares: eigenvalues (side,).
+        shrunk: (penalties, side): 1 / (eigenvalue + penalty).
     """
-    n, d = x.shape
-    gram = x @ x.T if n < d else x.T @ x
-    # No operation that a counter knows: the symmetric QR algorithm (Golub and Van Loan, 4th edition, section 8.3).
-    ctx.meter.charge(EIGEN * min(n, d) ** 3)
-    squares, vectors = torch.linalg.eigh(gram)
-    squares = squares.clamp(min=0)
-    axes = vectors if n < d else x @ vectors
-    along = axes.T @ y
-    lengths = axes.square()
-    best: tuple[Tensor, Tensor] | None = None
-    for penalty in PENALTIES:
-        shrunk = 1 / (squares + penalty * unit)
-        gain = squares * shrunk if n < d else shrunk
-        rest = (y - axes @ (gain[:, None] * along)) / (1 - 1 / n - lengths @ gain)[:, None].clamp(min=1e-6)
-        error = rest.square().mean()
-        if best is None:
-            best = error, shrunk
-        else:
-            better = error < best[0]
-            best = torch.where(better, error, best[0]), torch.where(better, shrunk, best[1])
-    assert best is not None
-    solved: Tensor = vectors @ (best[1][:, None] * along)
-    return x.T @ solved if n < d else solved
+
+    y: Tensor
+    vectors: Tensor
+    across: Tensor
+    along: Tensor
+    squares: Tensor
+    shrunk: Tensor
+    wide: bool
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, ctx: Context) -> "Axes":
+        """The axes of centered ``x``; one penalty for each of :data:`PENALTIES`."""
+        n, d = x.shape
+        # No operation that a counter knows: the symmetric QR algorithm (Golub and Van Loan, 4th edition, section 8.3).
+        ctx.meter.charge(EIGEN * min(n, d) ** 3)
+        squares, vectors = torch.linalg.eigh(x @ x.T if n < d else x.T @ x)
+        squares = squares.clamp(min=0)
+        across = vectors if n < d else x @ vectors
+        weights = torch.tensor(PENALTIES, device=x.device) * squares.sum() / min(n, d)
+        shrunk = 1 / (squares + weights[:, None])
+        return cls(y, vectors, across, across.T @ y, squares, shrunk, wide=n < d)
+
+    def solution(self, x: Tensor, shrunk: Tensor) -> Tensor:
+        """The weights (width, classes) for one row of ``shrunk``."""
+        solved = self.vectors @ (shrunk[:, None] * self.along)
+        return x.T @ solved if self.wide else solved
+
+
+def left_out_errors(axes: Axes) -> Tensor:
+    """Mean squared error for each penalty where every example is predicted from all others, (penalties,).
+
+    In closed form: with H y what ridge regression with an offset predicts, the error on an example that is left out is
+    its residual over 1 - H_ii (Allen's PRESS; Cawley and Talbot, Neural Networks 17, 2004). The penalty is that of all
+    examples.
+    """
+    lengths, n, errors = axes.across.square(), len(axes.y), []
+    for shrunk in axes.shrunk:
+        gain = axes.squares * shrunk if axes.wide else shrunk
+        rest = axes.y - axes.across @ (gain[:, None] * axes.along)
+        errors.append((rest / (1 - 1 / n - lengths @ gain)[:, None].clamp(min=1e-6)).square().mean())
+    return torch.stack(errors)
 
 
 def ridge_flops(count: int, width: int, classes: int, *, penalty: Penalty = 0.1) -> float:
