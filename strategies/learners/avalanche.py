@@ -1,4 +1,4 @@
-"""What do Avalanche's continual learning methods give under the same budget? One adapter for its strategies.
+"""What do Avalanche's continual learning methods give under the same budget? One adapter for its methods.
 
 One net learns all tasks, with a head for each. Every operation that Avalanche runs is counted one by one: EWC's pass
 over the data, LwF's teacher, the old images of a replay.
@@ -21,7 +21,8 @@ from harness.core.task import Kind, Split, Task
 from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.recipe import LearnerRecipe, Settled
-from harness.learning.strategy import Strategy
+from harness.learning.strategy import Learner
+from strategies.learners.recipes import settled
 from strategies.learners.starting import needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ AFTERWARDS = {"EWC": 1.0, "MAS": 1.0}
 
 
 @dataclass
-class Avalanche(Strategy):
+class Avalanche(Learner):
     """A method of avalanche-lib: Naive, EWC, LwF, SI, MAS, Replay, GEM or AGEM; one net, a head a task.
 
     ``strength`` sets the method's first setting: the weight of its penalty, or the images that it remembers.
@@ -79,10 +80,10 @@ class Avalanche(Strategy):
         from strategies.learners.avalanche_parts import MultiHead, OneHead, Pacer, one_task
 
         net, number = self.net, len(self._heads)
-        recipe = self.recipe.settled(statistics_hold=True)
         assert isinstance(net, MultiHead), "prepare comes before learn"
-        net.heads[str(number)] = zero_head(ctx.backbone.num_features, task.num_classes).to(ctx.device)
+        net.heads[str(number)] = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
         self._heads[task.name] = number
+        recipe = settled(self.recipe, OneHead(net, number), ctx, statistics_hold=ctx.statistics_hold)
         data, passes = task.load(Split.TRAIN), AFTERWARDS.get(self.method, 0.0)
         each = ctx.meter.price(OneHead(net, number), ctx.shape(data)).flops
         needs_one_of_each_class(task, ctx.meter.affordable(each * (1 + passes)))
