@@ -8,6 +8,7 @@ from typing import Any
 
 _HOME = {
     "Backbone": "compute.backbone",
+    "Body": "learning.body",
     "Budget": "core.budget",
     "BudgetExhausted": "compute.meter",
     "Classifier": "compute.backbone",
@@ -15,6 +16,7 @@ _HOME = {
     "Context": "learning.context",
     "Examples": "core.task",
     "Kind": "core.task",
+    "Learner": "learning.strategy",
     "Phase": "core.task",
     "Provenance": "core.task",
     "Recipe": "learning.training",

@@ -61,8 +61,13 @@ class Trial:
     setting: Setting
     budget: Budget
 
+    def opened(self) -> Strategy:
+        """A new object of the strategy."""
+        strategy: Strategy = make("strategies", self.strategy)
+        return strategy
+
     def spec(self) -> RunSpec:
-        made: Strategy = make("strategies", self.strategy)
+        made = self.opened()
         options = tuple(flat(made).items())
         fingerprint = self.stream.fingerprint()
         return RunSpec(
@@ -91,7 +96,7 @@ class Attempt:
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
-        self.strategy: Strategy = make("strategies", trial.strategy)
+        self.strategy = trial.opened()
         self.ctx = Context(trial.backbone, trial.setting, 0, ComputeMeter())
         torch.manual_seed(named_seed(0, "attempt"))
         with redirect_stdout(io.StringIO()), Executed() as count, self.ctx.meter as meter:
