@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from harness.config.registry import make
 from harness.core.task import Kind, Split
-from harness.storage.records import Record, parse_line
+from harness.core.schema import Record
+from harness.storage.records import parse_line
 
 FAR = ("OCR", "counting", "image-quality", "medical", "remote-sensing", "shape", "sketch")
 MARGIN, CEILING = 0.10, 0.97

@@ -15,7 +15,7 @@ from harness.config.registry import module_of, takes
 from harness.config.suite import Suite, load_suite, made
 from harness.core.errors import UserError, unknown
 from harness.core.spec import RunSpec
-from harness.storage.records import RunStatus
+from harness.core.schema import RunStatus
 from harness.storage.run_folder import RunFolder
 
 

@@ -20,7 +20,8 @@ from harness.core.task import HiddenSplit, Split, Task
 from harness.learning.evaluation import WrongShape
 from harness.learning.strategy import Strategy
 from harness.running.runner import Overspent
-from harness.storage.records import Record, TaskStatus, canonical
+from harness.core.schema import Record, TaskStatus
+from harness.storage.records import canonical
 
 STREAM = "nevis22(tasks=[umist, voc_actions])"
 """Emulated tasks, the second with several labels an image: what is tried is how a strategy learns, not how well."""

@@ -24,9 +24,10 @@ from harness.core.task import Examples, HiddenSplit, Split, Task
 from harness.learning.context import Context
 from harness.learning.strategy import Infeasible, Strategy
 from harness.learning.training import Diverged
-from harness.running.messages import Told
+from harness.running.messages import Message
 from harness.running.runner import run
-from harness.storage.records import Record, read_log
+from harness.core.schema import Record
+from harness.storage.records import read_log
 
 
 class _Stopped(Exception):
@@ -72,13 +73,13 @@ class Trial:
     def records(self, folder: Path, *, stop_after: int | None = None) -> list[Record]:
         """Carry out the run below ``folder``, or go on with it; stop as if interrupted after that many tasks."""
 
-        def tell(told: Told) -> None:
-            if told.record is not None and told.index + 1 == stop_after:
+        def listen(message: Message) -> None:
+            if message.record is not None and message.index + 1 == stop_after:
                 raise _Stopped
 
         spec = self.spec()
         with suppress(_Stopped), redirect_stdout(io.StringIO()):
-            run(spec, folder, tell=tell)
+            run(spec, folder, listener=listen)
         return read_log(folder / spec.folder / "events.jsonl").records
 
 

@@ -21,9 +21,9 @@ from typing import NoReturn, Protocol
 
 from harness.core.errors import UserError
 from harness.core.spec import RunSpec
-from harness.running.messages import GRACE, LEFT, PRELOAD, Told
+from harness.running.messages import GRACE, LEFT, PRELOAD, Message
 from harness.storage.disk import CannotWrite
-from harness.storage.records import RunStatus
+from harness.core.schema import RunStatus
 from harness.storage.run_folder import Busy, RunFolder
 
 PATIENCE = 1800.0
@@ -49,7 +49,7 @@ class Watch(Protocol):
     """Who looks on while runs go."""
 
     def began(self, spec: RunSpec) -> None: ...
-    def told(self, spec: RunSpec, told: Told) -> None: ...
+    def heard(self, spec: RunSpec, message: Message) -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
 
 
@@ -169,7 +169,7 @@ def _listen(worker: _Worker, watch: Watch) -> None:
             if isinstance(message, str):
                 worker.last = message
             else:
-                watch.told(worker.spec, message)
+                watch.heard(worker.spec, message)
     except (EOFError, OSError):
         return
 

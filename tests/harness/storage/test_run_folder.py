@@ -17,7 +17,8 @@ from moments import Hook, at_the
 from harness.core.errors import UserError
 from harness.storage import disk
 from harness.storage.disk import Effect
-from harness.storage.records import RunStatus, read_log
+from harness.core.schema import RunStatus
+from harness.storage.records import read_log
 from harness.storage.run_folder import Busy, RunFolder
 
 
