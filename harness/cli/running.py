@@ -14,8 +14,8 @@ from harness.config.notation import Written, parse
 from harness.config.registry import module_of, takes
 from harness.config.suite import Suite, load_suite, made
 from harness.core.errors import UserError, unknown
-from harness.core.spec import RunSpec
 from harness.core.schema import RunStatus
+from harness.core.spec import RunSpec
 from harness.storage.run_folder import RunFolder
 
 

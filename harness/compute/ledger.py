@@ -36,7 +36,7 @@ class Ledger:
         return Ledger({FREE: self.charged_flops}, {FREE: self.charged_seconds})
 
     def fields(self) -> dict[str, Any]:
-        """As a ``learn`` record has it: ``flops_<phase>`` and ``seconds_<phase>``; ``flops`` and ``seconds`` charged."""
+        """As a ``learn`` record has it: ``flops_<phase>``, ``seconds_<phase>``, and the sums that are charged."""
         return {
             "flops": self.charged_flops,
             "seconds": self.charged_seconds,

@@ -199,7 +199,7 @@ class ComputeMeter:
         return Ledger(dict(self.flops), dict(self.seconds))
 
     def absorb(self, other: "ComputeMeter", *, phase: CostPhase | None = None) -> None:
-        """Charge what ``other`` counted while this one was not watching: to ``phase``, or to the phases it was spent in.
+        """Charge what ``other`` counted while this one was not watching: to ``phase``, or where it was spent.
 
         Its seconds have passed here as well, and stand here already.
         """

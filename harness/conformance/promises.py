@@ -15,12 +15,12 @@ from harness.compute.meter import BudgetExhausted
 from harness.config.registry import make
 from harness.conformance.trial import Attempt, Trial, Work, overheard
 from harness.core.budget import Budget
+from harness.core.schema import Record, TaskStatus
 from harness.core.spec import Setting
 from harness.core.task import HiddenSplit, Split, Task
 from harness.learning.evaluation import WrongShape
 from harness.learning.strategy import Strategy
 from harness.running.runner import Overspent
-from harness.core.schema import Record, TaskStatus
 from harness.storage.records import canonical
 
 STREAM = "nevis22(tasks=[umist, voc_actions])"

@@ -17,6 +17,7 @@ from harness.compute.meter import ComputeMeter
 from harness.config.options import flat
 from harness.config.registry import make
 from harness.core.budget import Budget
+from harness.core.schema import Record
 from harness.core.seeding import named_seed
 from harness.core.spec import RunSpec, Setting
 from harness.core.stream import Stream
@@ -26,7 +27,6 @@ from harness.learning.strategy import Infeasible, Strategy
 from harness.learning.training import Diverged
 from harness.running.messages import Message
 from harness.running.runner import run
-from harness.core.schema import Record
 from harness.storage.records import read_log
 
 

@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 from typing import NoReturn, Protocol
 
 from harness.core.errors import UserError
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
 from harness.running.messages import GRACE, LEFT, PRELOAD, Message
 from harness.storage.disk import CannotWrite
-from harness.core.schema import RunStatus
 from harness.storage.run_folder import Busy, RunFolder
 
 PATIENCE = 1800.0

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
 from harness.running.executor import Outcome
-from harness.core.schema import RunStatus
 
 if TYPE_CHECKING:
     from harness.running.messages import Message

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError
+from harness.core.schema import LearnRecord, RunStatus, parse_record, score_of
 from harness.core.spec import RunSpec
 from harness.running.executor import PATIENCE, Outcome, Watch, run_all
-from harness.core.schema import LearnRecord, RunStatus, parse_record, score_of
 from harness.storage.run_folder import Busy, RunFolder
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from torch import nn
 
 from harness.compute.backbone import Backbone
 from harness.compute.caps import Spent, cap, dense_flops, scored_tasks
-from harness.compute.memory import begin_peak, peak_bytes
 from harness.compute.ledger import Ledger
+from harness.compute.memory import begin_peak, peak_bytes
 from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
 from harness.core.errors import UserError

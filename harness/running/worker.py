@@ -18,11 +18,11 @@ import torch
 import torch._dynamo
 
 from harness.compute.memory import keep_freed_memory
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
 from harness.running.messages import GRACE, LEFT, Leave, Message
 from harness.running.runner import run
 from harness.storage.memo import keep_in
-from harness.core.schema import RunStatus
 from harness.storage.run_folder import Busy
 
 

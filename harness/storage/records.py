@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from harness.core.schema import UNREPEATED, Record
 
+
 def line_of(record: Mapping[str, Any]) -> str:
     """One line of ``events.jsonl``: compact JSON with sorted keys, closed by ``crc32`` of that JSON without it.
 
@@ -83,4 +84,3 @@ def parse_log(content: bytes, name: str) -> Log:
 def canonical(records: Iterable[Mapping[str, Any]]) -> list[Record]:
     """The records without clocks, latency and peak memory: equal for two executions of one spec."""
     return [{key: value for key, value in record.items() if key not in UNREPEATED} for record in records]
-

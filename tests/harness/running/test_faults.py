@@ -16,11 +16,11 @@ from moments import Hook, at_the
 
 import harness.running.worker  # noqa: F401  (loads what a run needs, once, before children are forked)
 from harness.config.suite import made
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec, Setting
 from harness.running import runner
 from harness.storage import disk
 from harness.storage.disk import CannotWrite, Effect
-from harness.core.schema import RunStatus
 from harness.storage.records import canonical, line_of, read_log
 from harness.storage.run_folder import RunFolder
 

@@ -10,9 +10,9 @@ import pytest
 
 from harness.config.suite import made
 from harness.core.errors import UserError
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec, Setting
 from harness.running.executor import Outcome, run_all
-from harness.core.schema import RunStatus
 from harness.storage.records import canonical, line_of, read_log
 from harness.storage.run_folder import RunFolder
 
@@ -34,8 +34,8 @@ class Notes:
         self.begun.append(spec.seed)
 
     def heard(self, spec: RunSpec, message: Any) -> None:
-        if told.record:
-            self.learnt.append((spec.seed, told.task))
+        if message.record:
+            self.learnt.append((spec.seed, message.task))
 
     def ended(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
