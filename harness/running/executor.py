@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import NoReturn, Protocol
 
 from harness.core.errors import UserError
@@ -150,9 +152,20 @@ def _start(
 ) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(spec, out, device, retry_failed, kept, theirs), daemon=True)
-    process.start()
+    with _without_main():
+        process.start()
     theirs.close()
     return _Worker(process, spec, ours)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """The script or notebook that asked for runs is none of theirs: a new process would carry it out once more."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None, parent: Connection) -> None:
