@@ -16,13 +16,14 @@ from harness.compute.meter import BudgetExhausted
 from harness.config.registry import make
 from harness.conformance.trial import Attempt, Trial, Work, overheard
 from harness.core.budget import Budget
+from harness.core.schema import Record, TaskStatus
 from harness.core.spec import Setting
 from harness.core.task import HiddenSplit, Split, Task
 from harness.learning.composition import Composition
 from harness.learning.evaluation import WrongShape
 from harness.learning.strategy import Strategy, nets
 from harness.running.runner import Overspent
-from harness.storage.records import Record, TaskStatus, canonical
+from harness.storage.records import canonical
 
 STREAM = "nevis22(tasks=[umist, voc_actions])"
 """Emulated tasks, the second with several labels an image: what is tried is how a strategy learns, not how well."""

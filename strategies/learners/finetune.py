@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from harness.compute.backbone import Classifier
-from harness.compute.memoised import Recalled
+from harness.compute.memoised import Memoised
 from harness.core.seeding import numpy_generator
 from harness.core.task import Examples, Split, Task
 from harness.learning.batches import stratified
@@ -105,7 +105,7 @@ class Finetune(Learner):
         data = task.load(Split.TRAIN)
         some = np.sort(stratified(data.labels, BEFORE, numpy_generator(ctx.seed, task.name, "untrained")))
         # The same at every budget, so that only the first run of a seed computes it.
-        body = Recalled(self._new_body())
+        body = Memoised(self._new_body())
         features = ctx.features(body, Examples(data.images[some], data.labels[some]), name=task.name)
         return Classifier(body, ridge_head(features, task, ctx)).eval()
 

@@ -98,6 +98,8 @@ def _traced(probe: nn.Module, images: Tensor, outputs: list[Any]) -> Any:
     """The dependency graph; what the net gave is put into ``outputs``."""
     import torch_pruning
 
+    _check_version(torch_pruning)
+
     def seen(out: Any) -> Any:
         outputs.append(out)
         return out
@@ -116,6 +118,18 @@ def _traced(probe: nn.Module, images: Tensor, outputs: list[Any]) -> Any:
             ignored_layers=[],
             ignored_params=[],
             verbose=False,
+        )
+
+
+TESTED = "1.6"
+"""The torch-pruning whose graph is read here, private names included; setup.cfg asks for it."""
+
+
+def _check_version(package: Any) -> None:
+    if ".".join(package.__version__.split(".")[:2]) != TESTED:
+        raise UserError(
+            f"torch-pruning {package.__version__} is installed; pruning and fusing read names inside of {TESTED}, "
+            f"which another version may have changed: pip install 'torch-pruning=={TESTED}.*'"
         )
 
 
