@@ -18,6 +18,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): torch and the rest, a few GB once"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev]'
+	@$(BIN)/harness data fetch resnet50_half
 	@touch $@
 
 benchmark: $(READY)

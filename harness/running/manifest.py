@@ -35,6 +35,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
             "seed": spec.seed,
         },
         "stream": {"name": stream.name, "version": stream.version},
+        "described": backbone.described,
         "pretraining": {key: value for key, value in backbone.find_pretraining().items() if key in PRETRAINING},
         "tasks": [
             {**task.facts(), "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size)}
