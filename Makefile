@@ -19,6 +19,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@echo "setting up $(VENV): torch and the rest, a few GB once"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev]'
 	@$(BIN)/harness data fetch resnet50_half
+	@$(BIN)/harness data fetch squeezenet1_1
 	@touch $@
 
 benchmark: $(READY)

@@ -38,7 +38,7 @@ class Checkpoint:
     Attributes:
         name: of the backbone, and its ``options`` that are not at their defaults.
         net: a new net, its weights drawn from torch's global generator.
-        classifier: where the net holds its last linear layer; empty if it ends in features.
+        classifier: where the net holds what turns features into logits; for the backbone it is replaced by ``instead``.
         weights: ``published``, ``none``, or a file.
         num_features, mean, std: as of :class:`~harness.compute.backbone.Backbone`.
     """
@@ -52,6 +52,7 @@ class Checkpoint:
     std: tuple[float, float, float]
     published: Published | None = None
     options: tuple[tuple[str, int], ...] = ()
+    instead: Callable[[], nn.Module] = nn.Identity
 
     def backbone(self) -> Backbone:
         """The net without its classifier.
@@ -101,12 +102,11 @@ class Checkpoint:
 
     def _headless(self) -> nn.Module:
         net = self.net()
-        if self.classifier:
-            net.set_submodule(self.classifier, nn.Identity())
+        net.set_submodule(self.classifier, self.instead())
         return net
 
     def _own_classifier(self) -> nn.Linear | None:
-        if not self.classifier or self.weights == "none":
+        if self.weights == "none":
             return None
         state = _tensors(self, self._file())
         weight, bias = (state.get(f"{self.classifier}.{part}") for part in ("weight", "bias"))
