@@ -31,6 +31,10 @@ class Backbone:
         find_weights: gives ``weights_hash``. Called on first use, so that a backbone whose weights are not here can
             still be opened and counted.
         find_pretraining: what the weights file tells of its making, where ``harness pretrain`` made it; else nothing.
+        find_classifier: a new copy of the linear layer that the checkpoint itself has for its own task, from features
+            to logits; None if it has none.
+        described: what the weights were trained on, where their name does not say it: to stand beside results.
+        fetch: brings weights here that opening does not; None where there is nothing to bring.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Backbone:
     build: Callable[..., nn.Module] = field(repr=False)
     find_weights: Callable[[], str] = field(default=str, repr=False)
     find_pretraining: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
+    find_classifier: Callable[[], nn.Linear | None] = field(default=lambda: None, repr=False)
+    described: str = ""
+    fetch: Callable[[], object] | None = field(default=None, repr=False)
 
     @cached_property
     def weights_hash(self) -> str:

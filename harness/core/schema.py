@@ -168,6 +168,8 @@ class RunFile(_Part):
     """What the run was of."""
     stream: StreamFacts | None = None
     """The stream as it names itself."""
+    described: str = ""
+    """What the backbone's weights were trained on, where its name does not say it."""
     pretraining: Pretraining = Pretraining()
     """The making of the backbone's weights, where it is known."""
     tasks: list[TaskFacts] = Field(default_factory=list)

@@ -32,6 +32,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
             "seed": spec.seed,
         },
         "stream": {"name": stream.name, "version": stream.version},
+        "described": backbone.described,
         "pretraining": {name: making[name] for name in Pretraining.model_fields if name in making},
         "tasks": [
             {**task.facts(), "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size)}
