@@ -20,7 +20,7 @@ _HOME = {
     "Learner": "learning.strategy",
     "Phase": "core.task",
     "Provenance": "core.task",
-    "Recipe": "learning.training",
+    "Recipe": "learning.recipe",
     "Results": "notebook",
     "RunSpec": "core.spec",
     "RunFolder": "storage.run_folder",

@@ -16,8 +16,8 @@ from harness.core.task import Provenance as Provenance
 from harness.core.task import Split as Split
 from harness.core.task import Task as Task
 from harness.learning.context import Context as Context
+from harness.learning.recipe import Recipe as Recipe
 from harness.learning.strategy import Strategy as Strategy
-from harness.learning.training import Recipe as Recipe
 from harness.learning.training import fit as fit
 from harness.notebook import Results as Results
 from harness.notebook import load as load

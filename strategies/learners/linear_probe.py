@@ -11,8 +11,9 @@ from harness.compute.memoised import Memoised
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
+from harness.learning.recipe import Recipe
 from harness.learning.strategy import Learner
-from harness.learning.training import Recipe, fit
+from harness.learning.training import fit
 from strategies.learners.starting import needs_one_of_each_class
 
 

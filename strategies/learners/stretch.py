@@ -23,6 +23,7 @@ def stretch(
     try:
         # The meter of the stretch sees every operation; two that watch would charge it twice.
         with ctx.meter.unmetered(), meter:
-            yield replace(ctx, meter=meter)
+            # How a trial went is its own: only trainings whose net is used are told of.
+            yield replace(ctx, meter=meter, trainings=ctx.trainings if phase is None else [])
     finally:
         ctx.meter.absorb(meter, phase=phase)
