@@ -33,6 +33,13 @@ from strategies.learners.stretch import stretch
 
 Family = Literal["filter", "channel", "ot"]
 
+FAMILIES: dict[Family, tuple[str, Any]] = {
+    "filter": ("filter_pruned", FilterPruned),
+    "channel": ("channel_pruned", ChannelPruned),
+    "ot": ("ot_fused", OTFused),
+}
+"""The body of each family, and its name."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -137,8 +144,8 @@ class ComputeOptimal(Strategy):
         learner = Finetune(start=self.start, recipe=self.recipe)
         if share >= 1:
             return learner
-        bodies = {"filter": FilterPruned, "channel": ChannelPruned, "ot": OTFused}
-        return Composition(bodies[self.family](pruning=Pruning(flops=share)), learner)
+        name, body = FAMILIES[self.family]
+        return Composition(body(pruning=Pruning(flops=share)), learner, body_name=name)
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         return self._used.untrained(task, ctx)

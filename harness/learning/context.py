@@ -30,16 +30,18 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Start:
+class Adapted:
     """The net that a learner begins with, where a body has made another of the backbone.
 
     Attributes:
         net: images to features; copied for whoever asks for it.
+        body: name of the body, as it is written.
         pretrained: whether it was made of pretrained weights.
         statistics_hold: whether its batch-norm statistics still belong to its weights.
     """
 
     net: nn.Module = field(repr=False)
+    body: str
     pretrained: bool = True
     statistics_hold: bool = True
 
@@ -52,8 +54,8 @@ class Context:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
         said: told the progress of loops, for people who watch.
+        adapted: what a body has made of the backbone; None: nothing, the dense net is learnt on.
         trainings: how each training of the current task's net went, in their order; trials are left out.
-        start: what a body has made of the backbone; None: nothing, the dense net is learnt on.
     """
 
     backbone: Backbone
@@ -63,8 +65,8 @@ class Context:
     device: str = "cpu"
     dense_flops: float = 0.0
     said: Callable[[float], None] = field(default=lambda share: None, repr=False)
+    adapted: Adapted | None = None
     trainings: list[Trained] = field(default_factory=list, repr=False)
-    start: Start | None = None
 
     @property
     def size(self) -> int:
@@ -78,15 +80,20 @@ class Context:
     @property
     def num_features(self) -> int:
         """Width of the features of what :meth:`body` gives."""
-        if self.start is None:
+        if self.adapted is None:
             return self.backbone.num_features
         with self.meter.unmetered():
-            return feature_width(self.start.net, self.size)
+            return feature_width(self.adapted.net, self.size)
+
+    @property
+    def body_name(self) -> str:
+        """What :meth:`body` gives, as it is written: ``dense``, ``filter_pruned``."""
+        return "dense" if self.adapted is None else self.adapted.body
 
     @property
     def statistics_hold(self) -> bool:
         """Whether the batch-norm statistics of what :meth:`body` gives belong to its weights."""
-        return self.start is None or self.start.statistics_hold
+        return self.adapted is None or self.adapted.statistics_hold
 
     def body(self, *, pretrained: bool = True) -> nn.Module:
         """A new copy of the net that learning begins with, its caller's to change.
@@ -97,13 +104,13 @@ class Context:
         Raises:
             ValueError: the body was made of the other kind of weights; ``Learner.pretrained`` says of which it is.
         """
-        if self.start is not None:
-            if self.start.pretrained is not pretrained:
-                made, asked = ("pretrained", "random") if self.start.pretrained else ("random", "pretrained")
+        if self.adapted is not None:
+            if self.adapted.pretrained is not pretrained:
+                made, asked = ("pretrained", "random") if self.adapted.pretrained else ("random", "pretrained")
                 raise ValueError(
                     f"the body was made of {made} weights, {asked} ones are asked for; see Learner.pretrained"
                 )
-            return self._placed(copy.deepcopy(self.start.net))
+            return self._placed(copy.deepcopy(self.adapted.net))
         if not pretrained:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(named_seed(self.seed, "scratch"))

@@ -22,7 +22,7 @@ from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Learner
-from strategies.learners.recipes import settled
+from strategies.learners.recipes import known, settled
 from strategies.learners.starting import needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -63,6 +63,7 @@ class Avalanche(Learner):
     resumable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        known(self.recipe)
         self.method = SHORT.get(self.method, self.method)
         if self.method not in METHODS:
             raise unknown("method of Avalanche", self.method, [*METHODS, *SHORT])
@@ -83,9 +84,10 @@ class Avalanche(Learner):
         assert isinstance(net, MultiHead), "prepare comes before learn"
         net.heads[str(number)] = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
         self._heads[task.name] = number
-        recipe = settled(self.recipe, OneHead(net, number), ctx, statistics_hold=ctx.statistics_hold)
+        one = OneHead(net, number)
+        recipe = settled(self.recipe, one, ctx, body=ctx.body_name, statistics_hold=ctx.statistics_hold)
         data, passes = task.load(Split.TRAIN), AFTERWARDS.get(self.method, 0.0)
-        each = ctx.meter.price(OneHead(net, number), ctx.shape(data)).flops
+        each = ctx.meter.price(one, ctx.shape(data)).flops
         needs_one_of_each_class(task, ctx.meter.affordable(each * (1 + passes)))
         start_head(Classifier(net.body, net.heads[str(number)]), data, task, ctx, recipe)
         affordable = ctx.meter.affordable(each * (1 + passes))

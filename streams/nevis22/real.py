@@ -17,10 +17,11 @@ from PIL import Image
 from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from harness.core.task import Kind, Provenance, Split, Task
+from harness.storage.cache import cache_folder
 from streams.data.collected import collected
 from streams.data.folders import folder_arrays, folder_stamp
 from streams.data.official import halved_validation, official_splits
-from streams.data.prepared import Array, cache_folder, is_prepared, prepared
+from streams.data.prepared import Array, is_prepared, prepared
 from streams.data.stored import stored_task, with_splits
 from streams.nevis22.coco import CocoCrops
 from streams.nevis22.table import Entry
