@@ -15,6 +15,8 @@ from harness.core.errors import UserError
 _NAME = re.compile(r"[A-Za-z_][\w.\-]*(:[A-Za-z_][\w.\-]*)?")
 _BARE = re.compile(r"[A-Za-z_]\w*")
 _RESERVED = re.compile(rf"=\s*({'|'.join(sorted(set(kwlist) - {'True', 'False', 'None'}))})\s*(?=[,)])")
+_PATH = "folder:"
+"""What follows is a path to its end, whatever signs are in it."""
 _CONSTANTS = {"inf": float("inf")}
 
 
@@ -38,6 +40,8 @@ def parse(text: str) -> Written:
         UserError: the text has another form; the message shows the part that does not fit.
     """
     text = text.strip()
+    if text.startswith(_PATH) and text != _PATH:
+        return Written(text)
     match = _NAME.match(text)
     if not match:
         raise UserError(f"cannot read {text!r}: expected name or name(key=value, ...)")

@@ -25,7 +25,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
         "schema_version": SCHEMA_VERSION,
         "key": spec.key,
         "spec": {
-            "stream": spec.stream,
+            "stream": stream.title,
             "fingerprint": spec.fingerprint,
             "strategy": spec.strategy,
             "options": dict(spec.options),
@@ -34,7 +34,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
             "setting": asdict(spec.setting),
             "seed": spec.seed,
         },
-        "stream": {"name": stream.name, "version": stream.version},
+        "stream": {"name": stream.title, "version": stream.version},
         "pretraining": {key: value for key, value in backbone.find_pretraining().items() if key in PRETRAINING},
         "tasks": [
             {**task.facts(), "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size)}

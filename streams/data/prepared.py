@@ -45,10 +45,19 @@ class Prepared:
 
 
 def cache_folder() -> Path:
-    """``NEVIS_HARNESS_CACHE`` if set, else ``nevis-harness`` in the user's cache folder."""
-    if named := os.environ.get("NEVIS_HARNESS_CACHE"):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nevis-harness"
+    """``NEVIS_HARNESS_CACHE`` if set, else ``nevis-harness`` in the user's cache folder.
+
+    Raises:
+        UserError: the user has no home folder, and none is named.
+    """
+    try:
+        if named := os.environ.get("NEVIS_HARNESS_CACHE"):
+            return Path(named).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nevis-harness"
+    except RuntimeError as error:
+        raise UserError(
+            "this user has no home folder, and so no place for prepared images; set NEVIS_HARNESS_CACHE to a folder"
+        ) from error
 
 
 def prepared(name: str, make: Callable[[], Mapping[str, Array]], *, cache: Path | None = None) -> Prepared:

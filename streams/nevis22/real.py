@@ -18,6 +18,7 @@ from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from harness.core.task import Kind, Provenance, Split, Task
 from streams.data.collected import collected
+from streams.data.contents import contents
 from streams.data.folders import folder_arrays, folder_stamp
 from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array, cache_folder, is_prepared, prepared
@@ -204,7 +205,8 @@ def real_task(entry: Entry) -> Task:
     """
     dataset, folder = entry.dataset, own_folder(entry.dataset)
     if folder.is_dir():
-        stored = prepared(f"real/{folder.name}-{folder_stamp(folder)}", lambda: folder_arrays(folder))
+        found = contents(folder)
+        stored = prepared(f"real/{folder.name}-{folder_stamp(found)}", lambda: folder_arrays(found))
     elif dataset == "fashion_mnist" and _DEBIAN.is_dir():
         stored = prepared(_set_name(dataset), lambda: fashion_mnist(_DEBIAN))
     else:
