@@ -18,6 +18,8 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): torch and the rest, a few GB once"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev]'
+	@# Left behind in the tree, it would hide later entry points from a harness that is called here.
+	@rm -rf *.egg-info
 	@touch $@
 
 benchmark: $(READY)

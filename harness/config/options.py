@@ -31,6 +31,10 @@ def build(what: str, made: Callable[..., Any], written: Written) -> Any:
 
 def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
     """The options of a dataclass object, frozen values inside it included, by their flat names."""
+    if hasattr(type(value), "flat_options"):
+        # Made of parts that have options of their own, it says how they are written.
+        own: dict[str, Any] = value.flat_options(only_changed=only_changed)
+        return own
     options: dict[str, Any] = {}
     for field in fields(value):
         if not field.init:
@@ -49,14 +53,39 @@ def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
 
 
 def flat_names(cls: type) -> dict[str, Any]:
-    """Every option name of a dataclass, with its type."""
-    hints = get_type_hints(cls)
+    """Every option name of a dataclass, with its type.
+
+    Raises:
+        UserError: two fields would be written the same.
+    """
+    hints = _hints(cls)
     names: dict[str, Any] = {}
     for field in fields(cls):
         if field.init:
             inner = _dataclass_in(hints[field.name])
-            names |= flat_names(inner) if inner else {field.name: hints[field.name]}
+            mine = flat_names(inner) if inner else {field.name: hints[field.name]}
+            if twice := sorted(names.keys() & mine.keys()):
+                raise UserError(
+                    f"{cls.__module__}:{cls.__qualname__} has two options named {twice[0]!r}, one of them inside "
+                    f"{field.name!r}: written flat, one would hide the other; rename one"
+                )
+            names |= mine
     return names
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of a class's fields.
+
+    Raises:
+        UserError: one of them is not there when the program runs.
+    """
+    try:
+        return get_type_hints(cls)
+    except NameError as error:
+        raise UserError(
+            f"{cls.__module__}:{cls.__qualname__}: its annotations need {error.name!r}, which is not imported when the "
+            "program runs; import it outside of TYPE_CHECKING"
+        ) from error
 
 
 def _default(field: Any) -> Any:
@@ -78,7 +107,7 @@ def _fill(cls: type, options: dict[str, Any], text: str, what: str) -> Any:
 
 
 def _fill_known(cls: type, options: Mapping[str, Any], text: str, what: str) -> Any:
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     values: dict[str, Any] = {}
     for field in fields(cls):
         if not field.init:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.config.notation import Written, parse
 from harness.config.options import flat
-from harness.config.registry import make
+from harness.config.registry import canonical, make
 from harness.config.suites import suites
 from harness.config.toml_file import read_toml
 from harness.core.budget import Budget
@@ -76,7 +76,7 @@ class Suite:
                 spec = RunSpec(
                     stream=stream.name,
                     fingerprint=stream.fingerprint(),
-                    strategy=str(Written(parse(written).name, flat(strategy, only_changed=True))),
+                    strategy=str(canonical(written, strategy)),
                     options=tuple(flat(strategy).items()),
                     strategy_version=strategy.version,
                     budget=budget,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.compute.caps import scored_tasks
 from harness.compute.meter import BudgetExhausted
@@ -18,7 +18,7 @@ from harness.core.budget import Budget
 from harness.core.spec import Setting
 from harness.core.task import HiddenSplit, Split, Task
 from harness.learning.evaluation import WrongShape
-from harness.learning.strategy import Strategy
+from harness.learning.strategy import Strategy, nets
 from harness.running.runner import Overspent
 from harness.storage.records import Record, TaskStatus, canonical
 
@@ -179,8 +179,7 @@ def _predict(attempt: Attempt, task: Task, faults: _Faults) -> None:
 
 def _held(strategy: Strategy) -> list[Any]:
     """Copies of all that a strategy holds: its modules' tensors, and its state."""
-    nets = [held.state_dict() for held in vars(strategy).values() if isinstance(held, nn.Module)]
-    return list(_leaves([nets, strategy.state()]))
+    return list(_leaves([[net.state_dict() for net in nets(strategy)], strategy.state()]))
 
 
 def _leaves(value: Any) -> Iterator[Any]:

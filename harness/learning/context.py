@@ -1,5 +1,6 @@
 """What does a strategy have at hand while it learns? Its meter, the backbone, named randomness, metered batches."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,21 @@ class Batch(NamedTuple):
     progress: float
 
 
+@dataclass(frozen=True)
+class Start:
+    """The net that a learner begins with, where a body has made another of the backbone.
+
+    Attributes:
+        net: images to features; copied for whoever asks for it.
+        pretrained: whether it was made of pretrained weights.
+        statistics_hold: whether its batch-norm statistics still belong to its weights.
+    """
+
+    net: nn.Module = field(repr=False)
+    pretrained: bool = True
+    statistics_hold: bool = True
+
+
 @dataclass
 class Context:
     """Handed to ``Strategy.learn``. What is computed with it is charged to ``meter``.
@@ -34,6 +50,7 @@ class Context:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
         said: told the progress of loops, for people who watch.
+        start: what a body has made of the backbone; None: nothing, the dense net is learnt on.
     """
 
     backbone: Backbone
@@ -43,6 +60,7 @@ class Context:
     device: str = "cpu"
     dense_flops: float = 0.0
     said: Callable[[float], None] = field(default=lambda share: None, repr=False)
+    start: Start | None = None
 
     @property
     def size(self) -> int:
@@ -53,8 +71,35 @@ class Context:
         """A CPU generator that depends on the run's seed and ``names`` alone."""
         return torch_generator(self.seed, *names)
 
+    @property
+    def num_features(self) -> int:
+        """Width of the features of what :meth:`body` gives."""
+        if self.start is None:
+            return self.backbone.num_features
+        with self.meter.unmetered():
+            return feature_width(self.start.net, self.size)
+
+    @property
+    def statistics_hold(self) -> bool:
+        """Whether the batch-norm statistics of what :meth:`body` gives belong to its weights."""
+        return self.start is None or self.start.statistics_hold
+
     def body(self, *, pretrained: bool = True) -> nn.Module:
-        """A new copy of the backbone, its caller's to change; ``pretrained=False``: random weights of this seed."""
+        """A new copy of the net that learning begins with, its caller's to change.
+
+        That is the backbone, or what the strategy's body has made of it; ``pretrained=False``: of random weights of
+        this seed.
+
+        Raises:
+            ValueError: the body was made of the other kind of weights; ``Learner.pretrained`` says of which it is.
+        """
+        if self.start is not None:
+            if self.start.pretrained is not pretrained:
+                made, asked = ("pretrained", "random") if self.start.pretrained else ("random", "pretrained")
+                raise ValueError(
+                    f"the body was made of {made} weights, {asked} ones are asked for; see Learner.pretrained"
+                )
+            return self._placed(copy.deepcopy(self.start.net))
         if not pretrained:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(named_seed(self.seed, "scratch"))

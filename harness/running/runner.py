@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from harness.compute.backbone import Backbone
 from harness.compute.caps import Spent, cap, dense_flops, scored_tasks
@@ -24,7 +23,7 @@ from harness.core.stream import Stream
 from harness.core.task import Split, Task
 from harness.learning.context import Context
 from harness.learning.evaluation import evaluate, evaluate_before, latency
-from harness.learning.strategy import Infeasible, Strategy
+from harness.learning.strategy import Infeasible, Strategy, nets
 from harness.learning.training import Diverged
 from harness.running.manifest import manifest
 from harness.running.messages import Leave, Tell, Told
@@ -191,10 +190,8 @@ def _check_spent(meter: ComputeMeter, task: Task) -> None:
 
 
 def _parameters(strategy: Strategy) -> int:
-    """Parameters of the net that predicts: the modules the strategy holds as attributes, each tensor once."""
-    seen = {
-        id(p): p.numel() for held in vars(strategy).values() if isinstance(held, nn.Module) for p in held.parameters()
-    }
+    """Parameters of the net that predicts, each tensor once."""
+    seen = {id(p): p.numel() for net in nets(strategy) for p in net.parameters()}
     return sum(seen.values())
 
 

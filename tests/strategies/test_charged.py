@@ -14,6 +14,8 @@ from harness.core.spec import Setting
 BACKBONE = "timm:test_efficientnet(weights=none)"
 MORE = ["finetune(scope=norm)", "finetune(scope=last_stage, head_init=ridge)", "finetune(head_init=probe)"]
 MORE += ["filter_pruned(recalibrate_bn=32)", "finetune(init=previous)"]
+MORE += ["filter_pruned(flops=0.5, learner=ridge)", "channel_pruned(flops=0.5, learner=avalanche(method=LwF))"]
+MORE += ["ot_fused(flops=0.5, learner=linear_probe)"]
 MORE += [f"avalanche(method={method})" for method in ("EWC", "LwF", "SI", "MAS", "Replay", "GEM", "AGEM")]
 
 

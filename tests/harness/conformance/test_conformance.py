@@ -50,7 +50,14 @@ def test_the_promise_that_is_broken_is_named_and_no_other(promise: str, spec: st
     assert broken[promise]
 
 
-@pytest.mark.parametrize("spec", entries("strategies"))
+COMPOSED = [
+    "filter_pruned(flops=0.5, learner=ridge)",
+    "ot_fused(flops=0.5, learner=linear_probe)",
+    "channel_pruned(flops=0.5, learner=avalanche(method=LwF))",
+]
+
+
+@pytest.mark.parametrize("spec", [*entries("strategies"), *COMPOSED])
 def test_every_strategy_that_is_built_in_keeps_the_contract(spec: str) -> None:
     broken = {one.promise: one.why for one in conformance(spec, stream="tiny:bars", size=32) if not one.kept}
     assert broken == {}

@@ -14,20 +14,20 @@ from harness.compute.memoised import Recalled
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
-from harness.learning.strategy import Strategy
+from harness.learning.strategy import Learner
 from strategies.learners.heads import indicators, ncm_head, ridge_flops_each, ridge_head
 from strategies.learners.starting import needs_one_of_each_class
 
 
 @dataclass
-class Frozen(Strategy):
+class Frozen(Learner):
     """Extract the features that the budget pays for, then make a head of them in one go."""
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
 
     def learn(self, task: Task, ctx: Context) -> None:
         body, data = ctx.body(), task.load(Split.TRAIN)
-        reserve = self.flops_each(len(data), ctx.backbone.num_features, task.num_classes)
+        reserve = self.flops_each(len(data), ctx.num_features, task.num_classes)
         features = ctx.features(body, data, name=task.name, reserve=reserve)
         needs_one_of_each_class(task, len(features))
         with torch.no_grad():

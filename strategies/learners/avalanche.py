@@ -1,4 +1,4 @@
-"""What do Avalanche's continual learning methods give under the same budget? One adapter for its strategies.
+"""What do Avalanche's continual learning methods give under the same budget? One adapter for its methods.
 
 One net learns all tasks, with a head for each. Every operation that Avalanche runs is counted one by one: EWC's pass
 over the data, LwF's teacher, the old images of a replay.
@@ -20,7 +20,7 @@ from harness.core.seeding import numpy_generator
 from harness.core.task import Kind, Split, Task
 from harness.learning.batches import stratified
 from harness.learning.context import Context
-from harness.learning.strategy import Strategy
+from harness.learning.strategy import Learner
 from harness.learning.training import Recipe
 from strategies.learners.starting import Head, needs_one_of_each_class, start_head
 
@@ -42,7 +42,7 @@ AFTERWARDS = {"EWC": 1.0, "MAS": 1.0}
 
 
 @dataclass
-class Avalanche(Strategy):
+class Avalanche(Learner):
     """A method of avalanche-lib: Naive, EWC, LwF, SI, MAS, Replay, GEM or AGEM; one net, a head a task.
 
     ``strength`` sets the method's first setting: the weight of its penalty, or the images that it remembers.
@@ -80,9 +80,9 @@ class Avalanche(Strategy):
         from strategies.learners.avalanche_parts import MultiHead, OneHead, OneTask, Pacer
 
         net, number = self.net, len(self._heads)
-        recipe = self.recipe.settled(statistics_hold=True, started=self.head.head_init != "zero")
+        recipe = self.recipe.settled(statistics_hold=ctx.statistics_hold, started=self.head.head_init != "zero")
         assert isinstance(net, MultiHead), "prepare comes before learn"
-        net.heads[str(number)] = zero_head(ctx.backbone.num_features, task.num_classes).to(ctx.device)
+        net.heads[str(number)] = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
         self._heads[task.name] = number
         data, passes = task.load(Split.TRAIN), AFTERWARDS.get(self.method, 0.0)
         each = ctx.meter.price(OneHead(net, number), ctx.shape(data)).flops

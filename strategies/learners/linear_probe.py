@@ -11,13 +11,13 @@ from harness.compute.memoised import Recalled
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
-from harness.learning.strategy import Strategy
+from harness.learning.strategy import Learner
 from harness.learning.training import Recipe, fit
 from strategies.learners.starting import needs_one_of_each_class
 
 
 @dataclass
-class LinearProbe(Strategy):
+class LinearProbe(Learner):
     """Extract features once, train a head on them for ``epochs``.
 
     Where the budget does not pay for all images, a stratified part of them is extracted, so that ``epochs`` of the
@@ -32,9 +32,9 @@ class LinearProbe(Strategy):
     net: nn.Module | None = field(default=None, init=False, repr=False)
 
     def learn(self, task: Task, ctx: Context) -> None:
-        head = zero_head(ctx.backbone.num_features, task.num_classes).to(ctx.device)
+        head = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
         with ctx.meter.unmetered():
-            epoch = flops_train(head, 1, ctx.backbone.num_features)
+            epoch = flops_train(head, 1, ctx.num_features)
         body, data, cached = ctx.body(), task.load(Split.TRAIN), self.charge == "cached"
         features = ctx.features(body, data, name=task.name, reserve=epoch * (self.epochs if cached else 1))
         needs_one_of_each_class(task, len(features))
