@@ -58,8 +58,8 @@ def check_command(stream: str, as_json: bool) -> int:
         click.echo(json.dumps([asdict(found) | {"wrong": found.wrong} for found in checked], indent=1))
     elif wrong:
         click.echo(
-            f"{wrong} of {len(checked)} tasks would give wrong results; training images that lie in other splits are left "
-            "out by distinct(stream=..., near=True)",
+            f"{wrong} of {len(checked)} tasks would give wrong results; distinct(stream=..., near=True) is the stream "
+            "without training images that lie in other splits",
             err=True,
         )
     return 1 if wrong else 0

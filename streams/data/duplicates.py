@@ -38,7 +38,8 @@ def sketches(images: Array) -> Array:
         images = images.take(range(images.shape[axis] // _GRID * _GRID), axis=axis)
     n, height, width, channels = images.shape
     grid = images.reshape(n, _GRID, height // _GRID, _GRID, width // _GRID, channels)
-    return grid.mean(axis=(2, 4), dtype=np.float32).reshape(n, _GRID * _GRID * channels)
+    means: Array = grid.mean(axis=(2, 4), dtype=np.float32).reshape(n, _GRID * _GRID * channels)
+    return means
 
 
 def distances(mine: Array, others: Array) -> Array:

@@ -56,7 +56,7 @@ def test_equal_near_and_contradicting_images_are_counted(place: Path) -> None:
         _picture(90 + i).save(test / "cat" / f"x{i}.bmp")
     for i in range(2):
         _picture(80 + i).save(train / "dog" / f"y{i}.png")
-        _picture(80 + i).save(test / "dog" / f"y{i}.jpg", quality=60)
+        _picture(80 + i).save(test / "dog" / f"y{i}.jpg", quality=90)
     _picture(90).save(test / "dog" / "x.png")
     (found,) = check(_spec(place))
     counts = [sum(n for pair, n in pairs.items() if pair.endswith("/test")) for pairs in (found.equal, found.near)]
@@ -94,7 +94,7 @@ def test_distinct_leaves_out_what_was_counted_and_nothing_else(place: Path) -> N
         _picture(90 + i).save(train / "cat" / f"x{i}.png")
         _picture(90 + i).save(test / "cat" / f"x{i}.png")
     _picture(80).save(train / "dog" / "y.png")
-    _picture(80).save(test / "dog" / "y.jpg", quality=60)
+    _picture(80).save(test / "dog" / "y.jpg", quality=90)
     whole = make("streams", _spec(place)).tasks[0]
     for near, kinds in ((False, ("equal",)), (True, ("equal", "near"))):
         spec = f"distinct(stream='{_spec(place)}', near={near})"
