@@ -20,6 +20,8 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev]'
 	@# Left behind in the tree, it would hide later entry points from a harness that is called here.
 	@rm -rf *.egg-info
+	@$(BIN)/harness data fetch resnet50_half
+	@$(BIN)/harness data fetch squeezenet1_1
 	@touch $@
 
 benchmark: $(READY)

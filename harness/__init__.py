@@ -1,6 +1,7 @@
 """The engine: nouns, metering, running and storing. It knows no concrete stream or strategy.
 
-The nouns are loaded on first use, so that ``harness --help`` does not pay for importing torch.
+The names are loaded on first use, so that ``harness --help`` does not pay for importing torch; ``__init__.pyi`` tells
+type checkers what they are.
 """
 
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 _HOME = {
     "Backbone": "compute.backbone",
+    "Body": "learning.body",
     "Budget": "core.budget",
     "BudgetExhausted": "compute.meter",
     "Classifier": "compute.backbone",
@@ -19,9 +21,11 @@ _HOME = {
     "Context": "learning.context",
     "Examples": "core.task",
     "Kind": "core.task",
+    "Learner": "learning.strategy",
     "Phase": "core.task",
     "Provenance": "core.task",
-    "Recipe": "learning.training",
+    "Recipe": "learning.recipe",
+    "Results": "notebook",
     "RunSpec": "core.spec",
     "RunFolder": "storage.run_folder",
     "Setting": "core.spec",
@@ -31,6 +35,8 @@ _HOME = {
     "Task": "core.task",
     "UserError": "core.errors",
     "fit": "learning.training",
+    "load": "notebook",
+    "run": "notebook",
 }
 
 __all__ = list(_HOME)
@@ -52,3 +58,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'harness' has no attribute {name!r}")
     return getattr(import_module(f"harness.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -65,6 +65,22 @@ def check_command(stream: str, as_json: bool) -> int:
     return 1 if wrong else 0
 
 
+@data.command("fetch")
+@click.argument("backbone")
+def fetch_command(backbone: str) -> None:
+    """Bring the weights of BACKBONE here, such as resnet50_half; what is here already stays."""
+    from harness.config.registry import make
+
+    opened = make("backbones", backbone)
+    if opened.fetch is not None:
+        opened.fetch()
+    sha256 = opened.weights_hash
+    described = f" ({opened.described})" if opened.described else ""
+    click.echo(
+        f"{opened.name}{described}: weights are here, sha256 {sha256}" if sha256 else f"{opened.name}: no weights"
+    )
+
+
 def _show(found: "list[Status]", as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found], indent=1))

@@ -6,7 +6,6 @@ the optimiser are not (0.5 to 3.5 % of a step).
 
 import copy
 import math
-from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -14,19 +13,18 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, shape_wrapper
 
-from harness.compute.backbone import Classifier, structure
+from harness.compute.backbone import Classifier, by_structure
 from harness.compute.convolutions import LIBRARY, weight_gradient_op
-from harness.storage.memo import once
 
 aten = torch.ops.aten
 
-LIBRARY.define("recalled(Tensor output, int flops) -> Tensor")
-recalled_op = torch.ops.nevis_harness.recalled
+LIBRARY.define("memoised(Tensor output, int flops) -> Tensor")
+memoised_op = torch.ops.nevis_harness.memoised
 """An output that is known already, and the FLOPs that it took, as an operation for whoever counts."""
 
 
-@torch.library.impl(LIBRARY, "recalled", "CompositeExplicitAutograd")
-def _recalled(output: Tensor, flops: int) -> Tensor:
+@torch.library.impl(LIBRARY, "memoised", "CompositeExplicitAutograd")
+def _memoised(output: Tensor, flops: int) -> Tensor:
     return output.clone()
 
 
@@ -109,7 +107,7 @@ def _attention_backward(_grad: Any, query: Any, key: Any, value: Any, *_: Any, *
 _OURS: dict[Any, Any] = {
     aten.convolution_backward: _convolution_backward,
     weight_gradient_op: _depthwise_weight_gradient,
-    recalled_op: _known_beforehand,
+    memoised_op: _known_beforehand,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
     aten._scaled_dot_product_flash_attention_backward: _attention_backward,
@@ -175,10 +173,6 @@ def flops_train(net: nn.Module, *shape: int) -> int:
     return _counted(net, shape, backward=True)
 
 
-_known: dict[Hashable, int] = {}
-"""What nets of one structure cost: a body is adapted once and trained on many tasks."""
-
-
 def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
     if isinstance(net, Classifier) and isinstance(net.head, nn.Linear):
         # Heads differ from task to task and their cost is known, so that a body is counted only once.
@@ -186,10 +180,8 @@ def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
         asked = [net.head.weight.requires_grad, any(p.requires_grad for p in net.body.parameters())]
         passes = 1 + (sum(asked) if backward else 0)
         return _counted(net.body, shape, backward=backward) + 2 * shape[0] * width * classes * passes
-    key = (backward, shape, structure(net))
-    if key not in _known:
-        _known[key] = once(("flops", key), lambda: _counted_on_meta(net, shape, backward))
-    return _known[key]
+    # A body is adapted once and trained on many tasks.
+    return by_structure(("flops", backward, shape), net, lambda: _counted_on_meta(net, shape, backward))
 
 
 def _counted_on_meta(net: nn.Module, shape: tuple[int, ...], backward: bool) -> int:

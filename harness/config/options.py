@@ -41,10 +41,13 @@ def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
             continue
         held = getattr(value, field.name)
         if is_dataclass(held) and not isinstance(held, type):
-            inner = flat(held)
+            # What says itself how it is written knows what is left open in it.
+            open_left = only_changed and hasattr(type(held), "flat_options")
+            inner = flat(held, only_changed=open_left)
             if only_changed:
                 default = _default(field)
-                base = flat(default) if is_dataclass(default) and type(default) is type(held) else {}
+                alike = is_dataclass(default) and type(default) is type(held)
+                base = flat(default, only_changed=open_left) if alike else {}
                 inner = {key: item for key, item in inner.items() if key not in base or base[key] != item}
             options |= inner
         elif not (only_changed and _default(field) == held):
@@ -116,7 +119,7 @@ def _fill_known(cls: type, options: Mapping[str, Any], text: str, what: str) -> 
         if inner:
             # The outer class may give the frozen value other defaults than its own class does.
             default = _default(field)
-            base = flat(default) if default is not MISSING else {}
+            base = flat(default, only_changed=True) if default is not MISSING else {}
             mine = {key: options[key] for key in flat_names(inner) if key in options}
             values[field.name] = _fill_known(inner, base | mine, text, what)
         elif field.name in options:

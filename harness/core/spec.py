@@ -10,9 +10,6 @@ from harness.core.budget import Budget
 PROTOCOL_VERSION = 4
 """Raised when the engine begins to give other answers for the same spec: splits, metering, evaluation, schedule."""
 
-SCHEMA_VERSION = 1
-"""Version of the files in a run folder."""
-
 Scoring = Literal["dev_test", "test"]
 Precision = Literal["fp32", "bf16"]
 

@@ -7,12 +7,13 @@ from torch import Tensor, nn
 
 from harness.compute.backbone import Classifier, zero_head
 from harness.compute.flops import flops_train
-from harness.compute.memoised import Recalled
+from harness.compute.memoised import Memoised
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
+from harness.learning.recipe import Recipe
 from harness.learning.strategy import Learner
-from harness.learning.training import Recipe, fit
+from harness.learning.training import fit
 from strategies.learners.starting import needs_one_of_each_class
 
 
@@ -40,7 +41,7 @@ class LinearProbe(Learner):
         needs_one_of_each_class(task, len(features))
         epochs = self.epochs if cached else self._paid_again(body, features, epoch, ctx)
         fit(head, features, ctx, name=task.name, recipe=self.recipe, epochs=epochs)
-        self.net = Classifier(Recalled(body), head).eval()
+        self.net = Classifier(Memoised(body), head).eval()
 
     def _paid_again(self, body: nn.Module, features: Features, epoch: float, ctx: Context) -> float:
         """Charge the extractions that a cache saves; how many epochs the budget pays for with them."""

@@ -112,7 +112,7 @@ def contents(folder: Path) -> Contents:
             meaning, or folders that may be splits or classes; or a link that leads nowhere.
     """
     root = _look(folder)
-    names, parts = _parts(root)
+    names, parts = _parts(_without_wrapper(root))
     classes = [_classes(part) for part in parts]
     known = sorted(classes[0])
     for part, found in zip(parts, classes, strict=True):
@@ -132,10 +132,14 @@ def contents(folder: Path) -> Contents:
 
 def split_named(name: str) -> str | None:
     """``train``, ``val``, ``dev_test`` or ``test`` where a folder of that name usually holds that split."""
-    words = [word for word in re.findall(r"[^\W\d_]+", _plain(name).casefold()) if word not in _NOISE]
-    text = " ".join(words)
+    text = " ".join(_words(name))
     shorter = re.sub(r"(sets?|data|images?)$", "", text)
     return _SPLIT_OF.get(text) or _SPLIT_OF.get(shorter)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a folder's name without numbers and without those that any set of images may bear."""
+    return [word for word in re.findall(r"[^\W\d_]+", _plain(name).casefold()) if word not in _NOISE]
 
 
 def _plain(name: str) -> str:
@@ -186,6 +190,14 @@ def _inside(folder: Path, above: tuple[tuple[int, int], ...], broken: list[str])
             else:
                 others.append(ending or "no ending")
     return _Place(folder, folders, tuple(images), tuple(others))
+
+
+def _without_wrapper(root: _Place) -> _Place:
+    """The folder ``images`` or ``data`` that alone holds all images of ``root``, where it holds folders of them."""
+    full = [place for place in root.folders.values() if place.holds_images()]
+    if len(full) == 1 and not root.images and not full[0].images and not _words(full[0].path.name):
+        return _without_wrapper(full[0])
+    return root
 
 
 def _parts(root: _Place) -> tuple[tuple[str, ...], list[_Part]]:

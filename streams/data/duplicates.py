@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from streams.data.prepared import Array
 
@@ -27,6 +29,15 @@ def same(hashes: Array) -> Array:
     """For each image (n,) the index of the first one with equal pixels."""
     _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
     found: Array = first[group]
+    return found
+
+
+def linked(*groupings: Array) -> Array:
+    """One grouping (n,) in which images are together that are so in any of ``groupings``, or through others."""
+    n = len(groupings[0])
+    rows = np.concatenate([np.arange(n)] * len(groupings))
+    pairs = coo_array((np.ones(len(rows), np.int8), (rows, np.concatenate(groupings))), shape=(n, n))
+    found: Array = connected_components(pairs, directed=False)[1]
     return found
 
 

@@ -19,11 +19,12 @@ from harness.core.seeding import numpy_generator
 from harness.core.task import Split
 from streams.data.collected import collected
 from streams.data.contents import Contents, contents, counted
-from streams.data.duplicates import pixel_hashes, same
+from streams.data.duplicates import linked, pixel_hashes, same
 from streams.data.hashes import content_hashes
 from streams.data.images import SPANS, Span, decoded, extremes, span
-from streams.data.official import official_splits
+from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array
+from streams.data.protocol import Protocol, belonging_together, cut
 from streams.data.splits import refuse_empty
 from streams.data.stored import with_splits
 
@@ -33,20 +34,23 @@ VERSION = 2
 _LOG = logging.getLogger("harness")
 
 
-def folder_arrays(folder: Path | Contents) -> dict[str, Array]:
+def folder_arrays(folder: Path | Contents, protocol: Protocol = Protocol()) -> dict[str, Array]:
     """Images, labels and splits; classes are numbered in the order of their names.
 
     Without split folders all images are cut 56/12/12/20. With train and test (or train and validation, which is the
     test then), train is cut 70/15/15; with train, validation and test, train is cut 80/20 and validation is dev_test;
-    with train, dev, dev_test and test, they are the splits.
+    with train, dev, dev_test and test, they are the splits. Lists of files beside the classes (``train.txt``,
+    ``test.txt``) are as good as split folders, and ``protocol`` comes after them.
 
     Raises:
         UserError: as :func:`streams.data.contents.contents`; an image that cannot be read; or a split would be empty.
     """
-    found = folder if isinstance(folder, Contents) else contents(folder)
+    found = cut(folder if isinstance(folder, Contents) else contents(folder), protocol)
     images, labels = _collected(found)
     groups = same(pixel_hashes(images))
-    splits = official_splits(labels, list(map(len, found.parts)), numpy_generator(0, "folder"), together=groups)
+    rule = halved_validation if protocol.halve_test and len(found.parts) == 2 else official_splits
+    together = linked(groups, belonging_together(found, protocol))
+    splits = rule(labels, list(map(len, found.parts)), numpy_generator(0, "folder"), together=together)
     try:
         refuse_empty(splits, labels)
     except UserError as error:
@@ -62,9 +66,11 @@ def class_names(folder: Path) -> list[str]:
     return list(contents(folder).classes)
 
 
-def folder_stamp(found: Contents) -> str:
-    """A name for what the files hold: other bytes, classes or parts are another, another place is not."""
-    text = hashlib.sha256(f"{VERSION}".encode())
+def folder_stamp(folder: Contents, protocol: Protocol = Protocol()) -> str:
+    """A name for what the files hold and how they are cut: other bytes or parts are another, another place is not."""
+    found = cut(folder, protocol)
+    tied = belonging_together(found, protocol).tolist() if protocol.together else ""
+    text = hashlib.sha256(f"{VERSION} {protocol} {tied}".encode())
     hashes = iter(content_hashes(found.folder, [file for file, _ in found.files()]))
     for name, part in zip(found.names, found.parts, strict=True):
         text.update(f"\n{name} {len(found.classes)}".encode())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UserError
-from streams.data.prepared import cache_folder
+from harness.storage.cache import cache_folder
 
 _UNSURE = 2 * 10**9
 """Nanoseconds before a reading within which a file system's clock may stand still."""

@@ -37,11 +37,15 @@ def official_splits(
     return splits
 
 
-def halved_validation(labels: Array, parts: Sequence[int], generator: np.random.Generator) -> dict[Split, Array]:
+def halved_validation(
+    labels: Array, parts: Sequence[int], generator: np.random.Generator, *, together: Array | None = None
+) -> dict[Split, Array]:
     """As :func:`official_splits` for train and validation, where validation is halved into dev_test and test."""
     classes = strata(labels) if labels.ndim == 2 else labels
     train, validation = np.split(np.arange(len(labels)), [parts[0]])
-    return _cut(train, classes, generator, _WITH_VALIDATION) | _cut(validation, classes, generator, _HALVED)
+    return _cut(train, classes, generator, _WITH_VALIDATION, together) | _cut(
+        validation, classes, generator, _HALVED, together
+    )
 
 
 def _cut(

@@ -60,7 +60,7 @@ def test_equal_near_and_contradicting_images_are_counted(place: Path) -> None:
     _picture(90).save(test / "dog" / "x.png")
     (found,) = check(_spec(place))
     counts = [sum(n for pair, n in pairs.items() if pair.endswith("/test")) for pairs in (found.equal, found.near)]
-    assert counts == [4, 2]
+    assert counts == [4, 1], "the other one is in dev_test, from which nothing is learnt"
     assert (found.repeated, found.contradicting, found.wrong) == (1, 1, True)
 
 

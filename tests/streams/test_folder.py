@@ -19,11 +19,11 @@ from harness.config.suite import made
 from harness.core.errors import UserError
 from harness.core.spec import Setting
 from harness.core.task import Kind, Phase, Provenance, Split
+from harness.storage.cache import cache_folder
 from streams.data import hashes
 from streams.data.contents import contents
 from streams.data.folders import folder_arrays
 from streams.data.images import color
-from streams.data.prepared import cache_folder
 from streams.folder import folder
 
 

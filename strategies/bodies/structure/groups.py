@@ -71,8 +71,8 @@ class Group:
 def channel_groups(net: nn.Module, size: int) -> list[Group]:
     """The groups of ``net`` for images of ``size`` px, in the order in which the net computes them.
 
-    Left out, because they cannot lose single units: widths cut by a split, heads of attention, and widths of layers
-    that are used twice.
+    Left out, because they cannot lose single units: widths cut by a split, heads of attention, widths of layers that
+    are used twice, and those that a shortcut widens by channels of zeros.
 
     Raises:
         UserError: a layer takes no part in the forward pass, such as a head that it does not ask: it would be left
@@ -98,6 +98,8 @@ def _traced(probe: nn.Module, images: Tensor, outputs: list[Any]) -> Any:
     """The dependency graph; what the net gave is put into ``outputs``."""
     import torch_pruning
 
+    _check_version(torch_pruning)
+
     def seen(out: Any) -> Any:
         outputs.append(out)
         return out
@@ -116,6 +118,18 @@ def _traced(probe: nn.Module, images: Tensor, outputs: list[Any]) -> Any:
             ignored_layers=[],
             ignored_params=[],
             verbose=False,
+        )
+
+
+TESTED = "1.6"
+"""The torch-pruning whose graph is read here, private names included; setup.cfg asks for it."""
+
+
+def _check_version(package: Any) -> None:
+    if ".".join(package.__version__.split(".")[:2]) != TESTED:
+        raise UserError(
+            f"torch-pruning {package.__version__} is installed; pruning and fusing read names inside of {TESTED}, "
+            f"which another version may have changed: pip install 'torch-pruning=={TESTED}.*'"
         )
 
 
@@ -160,7 +174,7 @@ def _group(graph: Any, net: nn.Module, raw: Any) -> Group | None:
         if (name := names.get(node.module)) is None:  # An operation without weights.
             continue
         index = _positions(item.root_idxs, item.idxs, width)
-        if index is None:
+        if index is None or _pads(node.module, index):
             return None
         weight_out = graph.is_out_channel_pruning_fn(item.dep.handler)
         role, dim = _part(node.module, weight_out)
@@ -194,6 +208,12 @@ def _group(graph: Any, net: nn.Module, raw: Any) -> Group | None:
         residual=residual,
         blocks=blocks,
     )
+
+
+def _pads(module: Any, index: Tensor) -> bool:
+    """Whether units lie behind the end of a layer: a shortcut has added channels of zeros, and the graph lost count."""
+    lengths = [max(entry.shape) for entry in (getattr(module, "weight", None), module) if isinstance(entry, Tensor)]
+    return bool(lengths) and int(index.max()) >= max(lengths[0], getattr(module, "in_channels", 0))
 
 
 def _part(module: Any, out: bool) -> tuple[Role, int]:

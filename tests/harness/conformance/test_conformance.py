@@ -5,6 +5,7 @@ from command import Harness
 
 from harness.config.registry import entries
 from harness.conformance.promises import (
+    BODY,
     CHARGED,
     PEEKS,
     PREDICTS,
@@ -55,6 +56,12 @@ COMPOSED = [
     "ot_fused(flops=0.5, learner=linear_probe)",
     "channel_pruned(flops=0.5, learner=avalanche(method=LwF))",
 ]
+
+
+@pytest.mark.parametrize("how", ["draws_unseeded", "counts", "changes_what_it_is_given"])
+def test_a_body_that_depends_on_more_than_its_net_or_changes_it_is_named(how: str) -> None:
+    found = answers(f"careless:Body(how={how}, learner=ncm)")
+    assert found[BODY].why
 
 
 @pytest.mark.parametrize("spec", [*entries("strategies"), *COMPOSED])
