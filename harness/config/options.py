@@ -41,14 +41,15 @@ def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
             continue
         held = getattr(value, field.name)
         if is_dataclass(held) and not isinstance(held, type):
-            # What says itself how it is written knows what is left open in it.
-            open_left = only_changed and hasattr(type(held), "flat_options")
-            inner = flat(held, only_changed=open_left)
-            if only_changed:
-                default = _default(field)
-                alike = is_dataclass(default) and type(default) is type(held)
-                base = flat(default, only_changed=open_left) if alike else {}
-                inner = {key: item for key, item in inner.items() if key not in base or base[key] != item}
+            inner, default = flat(held), _default(field)
+            if only_changed and is_dataclass(default) and type(default) is type(held):
+                # Both against the defaults of their class: what is left open in one may be written in the other.
+                changed, base = flat(held, only_changed=True), flat(default, only_changed=True)
+                inner = {
+                    key: item
+                    for key, item in (inner | changed).items()
+                    if changed.get(key, MISSING) != base.get(key, MISSING)
+                }
             options |= inner
         elif not (only_changed and _default(field) == held):
             options[field.name] = held

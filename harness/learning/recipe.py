@@ -145,11 +145,13 @@ class Recipe:
         Those that recipes had before they had names stand there with their values of ``v1``; others only where they are
         written, so that the keys of earlier runs hold.
         """
-        rate = {} if self.rate == 1 else {"rate": self.rate}
+        written = self.written | ({} if self.rate == 1 else {"rate": self.rate})
         if only_changed or self.recipe != "v1":
-            return {"recipe": self.recipe, **rate, **self.written}
-        first = {name: V1.get(name) for name in _FIRST if name in self._open}
-        return {"rate": self.rate, **first, **self.written}
+            written = {"recipe": self.recipe, **written}
+        else:
+            written = {"rate": self.rate} | {name: V1.get(name) for name in self._open.intersection(_FIRST)} | written
+        order = ["recipe", *_FIRST]
+        return {name: written[name] for name in [*order, *written] if name in written}
 
     def values(self, entry: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Every option that this recipe has, ``entry`` being what the named recipe says, but for rates nobody gives.
@@ -219,8 +221,8 @@ V1: dict[str, Any] = {field.name: field.default for field in fields(Settled)[2:]
 """What ``v1`` says, but for the learning rates."""
 
 _FIRST = (
-    "lr", "head_lr", "norm", "batch_size", "momentum", "weight_decay", "warmup", "smoothing", "augment",
-    "head_init", "head_share",
+    "head_init", "head_share", "lr", "head_lr", "rate", "norm", "batch_size", "momentum", "weight_decay", "warmup",
+    "smoothing", "augment",
 )  # fmt: skip
 """The options that recipes had before they had names."""
 

@@ -48,6 +48,7 @@ def fit_chosen(net: nn.Module, data: Examples, task: Task, ctx: Context, recipe:
     asked = _asked(net, data, task, ctx) if recipe.choose == "dev" else 0
     choice = recipe.choose_else if recipe.choose == "dev" else recipe.choose
     if not asked and choice == "start":
+        net.eval()
         return "start"  # Nothing that training would give is used.
     start = {name: value.clone() for name, value in net.state_dict().items()}
     if asked:

@@ -1,5 +1,7 @@
 """What is written goes before a named recipe, which goes before v1; and keys of runs stay what they were."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from harness.config.notation import Written, parse
@@ -60,6 +62,17 @@ def test_a_recipe_written_in_a_strategy_comes_back_from_its_text() -> None:
         again = str(Written("finetune", flat(made, only_changed=True)))
         assert make("strategies", again).recipe == made.recipe
         assert parse(again).options == parse(text).options
+
+
+def test_who_has_another_default_says_when_he_leaves_it() -> None:
+    @dataclass
+    class Later:
+        recipe: LearnerRecipe = LearnerRecipe(recipe="v2", clip=2.0)
+
+    for recipe in (LearnerRecipe(clip=3.0), LearnerRecipe(recipe="v2", augment=True, clip=2.0), Later().recipe):
+        options = flat(Later(recipe), only_changed=True)
+        assert build("strategy", Later, Written("later", options)).recipe == recipe
+    assert flat(Later(), only_changed=True) == {}
 
 
 def test_the_options_that_make_a_key_are_those_of_before_where_v1_is_the_recipe() -> None:
