@@ -4,7 +4,11 @@ The names are loaded on first use, so that ``harness --help`` does not pay for i
 type checkers what they are.
 """
 
+import sys
 from importlib import import_module
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
 from typing import Any
 
 _HOME = {
@@ -36,6 +40,18 @@ _HOME = {
 }
 
 __all__ = list(_HOME)
+
+
+def _claim(name: str) -> None:
+    """Take the package ``name`` from beside this one: a file of that name may lie where the command was given."""
+    spec = PathFinder.find_spec(name, [str(Path(__file__).parents[1])])
+    if name not in sys.modules and spec is not None and spec.loader is not None:
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+
+
+for _name in ("streams", "strategies", "reports"):
+    _claim(_name)
 
 
 def __getattr__(name: str) -> Any:

@@ -72,8 +72,9 @@ class Trial:
         options = tuple(flat(made).items())
         fingerprint = self.stream.fingerprint()
         return RunSpec(
-            self.stream.name, fingerprint, self.strategy, options, made.version, self.budget, self.setting, seed=0
-        )
+            self.stream.name, fingerprint, self.strategy, options, made.version, self.budget, self.setting, seed=0,
+            identity=self.stream.identity,
+        )  # fmt: skip
 
     def records(self, folder: Path, *, stop_after: int | None = None) -> list[Record]:
         """Carry out the run below ``folder``, or go on with it; stop as if interrupted after that many tasks."""

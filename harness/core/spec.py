@@ -40,6 +40,7 @@ class RunSpec:
         fingerprint: of the stream's content.
         options: every option of the strategy, defaults included.
         strategy_version: of the strategy's class.
+        identity: of the stream, where that is not its written form.
     """
 
     stream: str
@@ -50,13 +51,14 @@ class RunSpec:
     budget: Budget
     setting: Setting
     seed: int
+    identity: str = ""
 
     @property
     def key(self) -> str:
         """SHA-256 over all that changes the answer: equal keys mean equal canonical records."""
         name = self.strategy.partition("(")[0]
         content = {
-            "stream": [self.stream, self.fingerprint],
+            "stream": [self.identity or self.stream, self.fingerprint],
             "strategy": [name, sorted((k, _plain(v)) for k, v in self.options), self.strategy_version],
             "budget": str(self.budget),
             "setting": asdict(self.setting),
@@ -67,7 +69,7 @@ class RunSpec:
     @property
     def folder(self) -> str:
         """Where the run lives below the output folder: ``<stream>/<strategy>/<budget>/seed<k>-<key8>``."""
-        parts = (self.stream, self.strategy, str(self.budget))
+        parts = (self.identity or self.stream, self.strategy, str(self.budget))
         return "/".join([*map(path_safe, parts), f"seed{self.seed}-{self.key[:8]}"])
 
 

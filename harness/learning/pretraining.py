@@ -72,7 +72,7 @@ class Pretraining:
         """All this as plain values: equal facts give equal weights on one kind of machine."""
         return {
             "backbone": self.backbone.name,
-            "stream": self.stream.name,
+            "stream": self.stream.title,
             "stream_version": self.stream.version,
             "fingerprint": self.stream.fingerprint(),
             "tasks": len(self.tasks()),

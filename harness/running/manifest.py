@@ -22,7 +22,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
         "schema_version": SCHEMA_VERSION,
         "key": spec.key,
         "spec": {
-            "stream": spec.stream,
+            "stream": stream.title,
             "fingerprint": spec.fingerprint,
             "strategy": spec.strategy,
             "options": dict(spec.options),
@@ -31,7 +31,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
             "setting": asdict(spec.setting),
             "seed": spec.seed,
         },
-        "stream": {"name": stream.name, "version": stream.version},
+        "stream": {"name": stream.title, "version": stream.version},
         "described": backbone.described,
         "pretraining": {name: making[name] for name in Pretraining.model_fields if name in making},
         "tasks": [

@@ -101,8 +101,11 @@ def _quieten(folder: Path) -> None:
     """Send what a strategy prints to ``output.log`` of its run."""
     folder.mkdir(parents=True, exist_ok=True)
     log = os.open(folder / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever started us may have closed it.
+        if stream is not None:
+            stream.flush()
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.close(log)
+    if log > 2:
+        os.close(log)

@@ -37,7 +37,8 @@ TERMS = (
      "backward; who needs half the FLOPs an image sees twice the images."),
     ("dense", "The pretrained net as it is, nothing removed."),
     ("keep, flops", "How much of the net is left: the share of the widths, or of the FLOPs of a prediction."),
-    ("real, emulated", "Images of the data set itself, or images drawn by a generator that imitates its kind. What "
+    ("real, partial, emulated", "Images of the data set itself, of a copy of it that lacks some of its "
+     "classes (its task is easier), or images drawn by a generator that imitates its kind. What "
      "holds for emulated tasks need not hold for real ones."),
     ("Pareto front", "Results that no other beats in both error and cost."),
     ("seed", "The start of all that is random in a run; several seeds tell luck from effect."),
