@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from harness.compute.flops import Counter, flops_forward, flops_train
+from harness.compute.threads import Threads
 
 CostPhase = Literal["train", "validate", "search", "prune", "fuse", "extract", "recalibrate", "evaluate"]
 COST_PHASES: tuple[CostPhase, ...] = get_args(CostPhase)
@@ -74,6 +75,8 @@ class ComputeMeter:
         self._charged = 0.0
         self._phase: CostPhase = "train"
         self._counter: Counter | None = None
+        self._threads = Threads()
+        self._by_threads = 0.0
         self._since = math.nan
 
     # What was spent, and what is left.
@@ -118,6 +121,7 @@ class ComputeMeter:
 
     def __enter__(self) -> "ComputeMeter":
         self._since = time.perf_counter()
+        self._threads.__enter__()
         self._resume()
         return self
 
@@ -126,6 +130,7 @@ class ComputeMeter:
         # An exception may leave a loop in the middle of a step that is not watched: the end of that comes later.
         if self._counter is not None:
             self._pause()
+        self._threads.__exit__()
         self._since = math.nan
 
     @contextmanager
@@ -168,10 +173,11 @@ class ComputeMeter:
         if self.spent_flops >= self.flops_budget:
             raise BudgetExhausted("the budget of FLOPs is spent; loops over ctx.batches end by themselves")
         if price is None or price.due:
-            before = self.spent_flops
+            # What threads compute comes when it comes, and is charged as it is: never part of a price.
+            before = self.spent_flops - self._by_threads
             yield
             if price is not None:
-                price.settle((self.spent_flops - before) / examples)
+                price.settle((self.spent_flops - self._by_threads - before) / examples)
         else:
             with self.unmetered():
                 yield
@@ -217,6 +223,10 @@ class ComputeMeter:
         if self._counter is not None and self._counter.flops:
             self._add(self._counter.flops)
             self._counter.flops = 0
+        if self._threads.flops:
+            flops = self._threads.take()
+            self._by_threads += flops
+            self._add(flops)
 
     def _add(self, flops: float) -> None:
         self.flops[self._phase] += flops
