@@ -17,6 +17,7 @@ from torch import nn
 from harness.compute.flops import Counter, flops_forward, flops_train
 from harness.compute.ledger import COST_PHASES, FREE, Ledger, charged
 from harness.compute.ledger import CostPhase as CostPhase
+from harness.compute.threads import Threads
 
 Resource = Literal["flops", "seconds"]
 RECOUNT_EVERY = 100
@@ -72,6 +73,8 @@ class ComputeMeter:
         self._cuda = torch.device(device).type == "cuda"
         self._phase: CostPhase = "train"
         self._counter: Counter | None = None
+        self._threads = Threads()
+        self._by_threads = 0.0
         self._since = math.nan
 
     # What was spent, and what is left.
@@ -116,6 +119,7 @@ class ComputeMeter:
 
     def __enter__(self) -> "ComputeMeter":
         self._since = time.perf_counter()
+        self._threads.__enter__()
         self._resume()
         return self
 
@@ -124,6 +128,7 @@ class ComputeMeter:
         # An exception may leave a loop in the middle of a step that is not watched: the end of that comes later.
         if self._counter is not None:
             self._pause()
+        self._threads.__exit__()
         self._since = math.nan
 
     @contextmanager
@@ -166,10 +171,11 @@ class ComputeMeter:
         if self.spent_flops >= self.flops_budget:
             raise BudgetExhausted("the budget of FLOPs is spent; loops over ctx.batches end by themselves")
         if price is None or price.due:
-            before = self.spent_flops
+            # What threads compute comes when it comes, and is charged as it is: never part of a price.
+            before = self.spent_flops - self._by_threads
             yield
             if price is not None:
-                price.settle((self.spent_flops - before) / examples)
+                price.settle((self.spent_flops - self._by_threads - before) / examples)
         else:
             with self.unmetered():
                 yield
@@ -223,6 +229,10 @@ class ComputeMeter:
         if self._counter is not None and self._counter.flops:
             self.flops[self._phase] += self._counter.flops
             self._counter.flops = 0
+        if self._threads.flops:
+            flops = self._threads.take()
+            self._by_threads += flops
+            self.flops[self._phase] += flops
 
     def _resume(self) -> None:
         self._counter = Counter()

@@ -205,14 +205,20 @@ def _check_device(device: str) -> None:
 
 
 def _check_strategies(specs: list[RunSpec]) -> None:
-    """Refuse what would remove nothing before any run begins."""
+    """Refuse nets that do not take the image size, and what cannot be made of a net, before any run begins."""
+    from harness.compute.sizes import check_size
     from harness.config.registry import make
     from harness.learning.strategy import Strategy
 
+    for name, size in sorted({(s.setting.backbone, s.setting.size) for s in specs}):
+        check_size(make("backbones", name), size)
     for text, name, size in sorted({(s.strategy, s.setting.backbone, s.setting.size) for s in specs}):
         strategy: Strategy = make("strategies", text)
         if type(strategy).adapted is not Strategy.adapted:
-            strategy.adapted(make("backbones", name).build(pretrained=False), size)
+            try:
+                strategy.adapted(make("backbones", name).build(pretrained=False), size)
+            except UserError as error:
+                raise UserError(f"{text} cannot be made of {name} at {size} px: {error}") from None
 
 
 def _check_writable(out: Path) -> None:
