@@ -56,7 +56,7 @@ class Hides(OwnLoop):
             with ctx.meter.unmetered():
                 self.net(ctx.inputs(data))
         if self.how == "takes_back":
-            ctx.meter._charged /= 2
+            ctx.meter.flops["train"] /= 2
 
 
 @dataclass
