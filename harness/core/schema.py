@@ -316,9 +316,9 @@ class LearnRecord(_Line):
     latency_seconds: float | None = Field(json_schema_extra=_UNREPEATED)
     """Median seconds of one prediction for a single image; None where nothing was learnt."""
     loss_first: float | None = None
-    """Training loss of the first step."""
+    """Mean training loss of the first steps: eight, or half of all where those are fewer."""
     loss_last: float | None = None
-    """Training loss of the last step."""
+    """Mean training loss of as many last steps."""
     loss_max: float | None = None
     """Largest training loss of any step."""
     grad_norm_first: float | None = None

@@ -6,7 +6,7 @@ They are read from the device when the loop has ended: reading one at every step
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -46,13 +46,17 @@ class Trained:
         return all(map(math.isfinite, (self.loss_first, self.loss_last, self.loss_max)))
 
 
-def as_recorded(trainings: Sequence[Trained]) -> dict[str, float]:
-    """What a record tells of the training of a task's net, the last of ``trainings``; nothing where there was none."""
+def as_recorded(trainings: Sequence[Trained]) -> dict[str, Any]:
+    """What a record tells of the training of a task's net, the last of ``trainings``; nothing where there was none.
+
+    None stands for what is no finite number.
+    """
     if not trainings:
         return {}
     last = trainings[-1]
     names = ("loss_first", "loss_last", "loss_max", "grad_norm_first", "grad_norm_max")
-    return {name: getattr(last, name) for name in names}
+    values = {name: getattr(last, name) for name in names}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 class Watch:
