@@ -1,5 +1,6 @@
 """How is a data set cut that is usually cut in one way? By its lists of files, so many images a class, or by names."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from streams.data.contents import Contents
 from streams.data.prepared import Array
+
+_LOG = logging.getLogger("harness")
 
 _LISTS: Mapping[str, Sequence[str]] = {
     "train": ("train", "train1", "training", "trainlist"),
@@ -55,6 +58,15 @@ def cut(found: Contents, protocol: Protocol) -> Contents:
         if not part:
             raise UserError(f"{found.folder}: its protocol leaves {name} without images; is it the whole data set?")
     return replace(found, names=tuple(parts), parts=tuple(parts.values()))
+
+
+def fitting(found: Contents, protocol: Protocol) -> Protocol:
+    """``protocol``, less the rules that would leave a part of ``found`` without images; then a line says so."""
+    parts = _by_rule(found, protocol) if found.names == ("all",) and not _listed(found) else None
+    if parts is None or all(parts.values()):
+        return protocol
+    _LOG.warning("%s is not as its data set is usually cut, and is cut 56/12/12/20 by class", found.folder)
+    return Protocol(together=protocol.together)
 
 
 def belonging_together(found: Contents, protocol: Protocol) -> Array:

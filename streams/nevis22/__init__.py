@@ -43,9 +43,21 @@ def nevis22(
     Raises:
         UserError: there is no task of a name in ``tasks``; real images are missing (they are listed), or damaged.
     """
-    asked: dict[str, object] = {"variant": variant, "source": source, "tasks": tasks, "skip_missing": skip_missing, "seed": seed}
+    asked: dict[str, object] = {
+        "variant": variant,
+        "source": source,
+        "tasks": tasks,
+        "skip_missing": skip_missing,
+        "seed": seed,
+    }
     asked |= {"partial": partial, "subset": subset, "subset_seed": subset_seed}
-    usual: dict[str, object] = {"variant": "full", "source": "emulated", "tasks": None, "skip_missing": False, "seed": 0}
+    usual: dict[str, object] = {
+        "variant": "full",
+        "source": "emulated",
+        "tasks": None,
+        "skip_missing": False,
+        "seed": 0,
+    }
     usual |= {"partial": "refuse", "subset": 0, "subset_seed": 0}
     if skip_missing and source != "real":
         raise UserError(f"skip_missing=True is for source=real; with source={source} no task is missing")
