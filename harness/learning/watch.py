@@ -4,6 +4,7 @@ They are read from the device when the loop has ended: reading one at every step
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,15 @@ class Trained:
     @property
     def finite(self) -> bool:
         return all(map(math.isfinite, (self.loss_first, self.loss_last, self.loss_max)))
+
+
+def as_recorded(trainings: Sequence[Trained]) -> dict[str, float]:
+    """What a record tells of the training of a task's net, the last of ``trainings``; nothing where there was none."""
+    if not trainings:
+        return {}
+    last = trainings[-1]
+    names = ("loss_first", "loss_last", "loss_max", "grad_norm_first", "grad_norm_max")
+    return {name: getattr(last, name) for name in names}
 
 
 class Watch:
