@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.config.toml_file import decoded
 from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from streams.data.contents import Contents
@@ -126,7 +127,7 @@ def _listed(found: Contents) -> dict[str, _Part] | None:
     order = [part for part in _LISTS if part in lists or part == "train"]
     chosen = [0 if "train" not in lists else -1] * len(images)
     for part, file in lists.items():
-        for line in file.read_text(encoding="utf-8-sig").splitlines():
+        for line in _lines(file):
             if not line.strip():
                 continue
             entry = _entry(line, of_name)
@@ -135,6 +136,13 @@ def _listed(found: Contents) -> dict[str, _Part] | None:
             chosen[of_name[entry]] = order.index(part)
     # What stands in no list, where there is one for training, belongs to no part.
     return _divided(images, chosen, tuple(order))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return decoded(file.read_bytes()).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {file}: {error}") from error
 
 
 def _entry(line: str, known: Mapping[str, int]) -> str | None:
