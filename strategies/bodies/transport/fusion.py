@@ -22,7 +22,7 @@ from strategies.bodies.transport.costs import Metric, Weights, centers, distance
 from strategies.bodies.transport.folding import NORMS, Folded, folded, folded_weight, norms_behind, restore_norm
 from strategies.bodies.transport.function import carry_on
 from strategies.bodies.transport.plans import Plan, entropic, joined, nearest, stay, transported, unrestricted
-from strategies.bodies.transport.probes import noise_flops
+from strategies.bodies.transport.probes import drawing_flops
 
 Scale = Literal["variance", "preserve", "published"]
 
@@ -49,7 +49,8 @@ class Transport:
         plan: ``transport``, or ``function``: consumers make up for removed units by least squares over what they read
             (:mod:`strategies.bodies.transport.function`); then only the last two options have a meaning.
         probes: pictures of noise that plans by function are made on.
-        shrinkage: of plans by function: penalty of the regression, relative to the mean square of what is read.
+        shrinkage: of plans by function: penalty of the regression, relative to the mean variance of what is read.
+        rest: of plans by function: how much of the mean that the combinations lack is given back, as a constant.
     """
 
     scale: Scale = "variance"
@@ -64,6 +65,7 @@ class Transport:
     plan: Literal["transport", "function"] = "transport"
     probes: int = 128
     shrinkage: float = 0.1
+    rest: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,11 @@ def fuse(
     turned = _filters_first(net)
     moved = [group for group in groups if group.name in kept and not _normalised_across(net, group)]
     if transport.plan == "function":
-        lost = carry_on(net, moved, kept, size, probes=transport.probes, shrinkage=transport.shrinkage)
+        lost = carry_on(
+            net, moved, kept, size, count=transport.probes, shrinkage=transport.shrinkage, rest=transport.rest
+        )
         table = [FusedWidth(g.name, g.width, len(kept[g.name]), lost[g.name], 1.0) for g in moved]
-        flops = noise_flops(transport.probes, size)
+        flops = drawing_flops(transport.probes, size)
     else:
         table, flops = _transport(net, moved, kept, size, transport, vectors)
     remove(net, groups, kept)
