@@ -325,6 +325,8 @@ class LearnRecord(_Line):
     """Norm of the gradient of all trained parameters in the first step, before clipping."""
     grad_norm_max: float | None = None
     """Largest such norm in any step."""
+    chosen: Literal["start", "average"] | None = None
+    """Whose weights were kept, where those are not the ones that training ended with."""
 
 
 Line = EvalRecord | LearnRecord
