@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.recipes import choice, file
 from bench.recipes.file import Row
-from bench.recipes.rungs import BODIES, NETS, RUNGS, given_file
+from bench.recipes.rungs import BODIES, NETS, RUNGS, given_file, in_order
 from bench.recipes.space import strategy, trials
 from bench.recipes.told import lines
 from bench.recipes.written import NAME, put
@@ -50,24 +50,24 @@ def wanted(rows: list[Row], net: str, band: Band, rung: int, given: Path, out: P
 
 
 def search(net: str, bands: Iterable[Band], given: Path, out: Path, *, jobs: int, plan: bool) -> None:
-    """Climb the rungs of ``bands``, writing the file after each."""
-    for band in bands:
-        for rung in range(len(RUNGS[band])):
-            rows = file.read()
-            todo = wanted(rows, net, band, rung, given, out)
-            specs = [spec for spec, _ in todo]
-            cost = price(specs)
-            about = f"at most {cost.flops:.2g} FLOPs, about {60 * cost.hours(jobs):.0f} minutes with {jobs} jobs"
-            print(f"{net}, {band}, rung {rung}: {len(specs)} runs, {about}", flush=True)
-            if plan:
-                if specs:
-                    break
-                continue
+    """Climb the rungs of ``bands``, writing the file after each and where it is interrupted."""
+    for band, rung in in_order(bands):
+        rows = file.read()
+        todo = wanted(rows, net, band, rung, given, out)
+        specs = [spec for spec, _ in todo]
+        cost = price(specs)
+        about = f"at most {cost.flops:.2g} FLOPs, about {60 * cost.hours(jobs):.0f} minutes with {jobs} jobs"
+        print(f"{net}, {band}, rung {rung}: {len(specs)} runs, {about}", flush=True)
+        if plan:
+            if specs:
+                return
+            continue
+        try:
             left = missing(specs, out, retry_failed=False)
             with watching(left) as watch:
                 run_all(left, out, jobs=jobs, watch=watch)
-            rows += [one for spec, facts in todo if (one := file.row(spec, out, **facts)) is not None]
-            file.write(rows)
+        finally:
+            file.write([*rows, *(one for spec, facts in todo if (one := file.row(spec, out, **facts)) is not None)])
 
 
 def main(arguments: list[str] | None = None) -> None:
