@@ -55,15 +55,15 @@ def search(net: str, bands: Iterable[Band], given: Path, out: Path, *, jobs: int
         rows = file.read()
         todo = wanted(rows, net, band, rung, given, out)
         specs = [spec for spec, _ in todo]
-        cost = price(specs)
+        left = missing(specs, out, retry_failed=False)
+        cost = price(left)
         about = f"at most {cost.flops:.2g} FLOPs, about {60 * cost.hours(jobs):.0f} minutes with {jobs} jobs"
-        print(f"{net}, {band}, rung {rung}: {len(specs)} runs, {about}", flush=True)
+        print(f"{net}, {band}, rung {rung}: {len(left)} runs, {about}", flush=True)
         if plan:
-            if specs:
+            if left:
                 return
             continue
         try:
-            left = missing(specs, out, retry_failed=False)
             with watching(left) as watch:
                 run_all(left, out, jobs=jobs, watch=watch)
         finally:
