@@ -75,7 +75,12 @@ class Composition(Strategy):
         self.learner.prepare(self._at(ctx))
 
     def learn(self, task: "Task", ctx: Context) -> None:
-        self.learner.learn(task, self._at(ctx))
+        at = self._at(ctx)
+        try:
+            self.learner.learn(task, at)
+        finally:
+            # Whoever put another meter in its place is to be found out.
+            ctx.meter = at.meter
 
     def predict(self, task: "Task", images: "Tensor") -> "Tensor":
         return self.learner.predict(task, images)
