@@ -52,15 +52,16 @@ FAMILIES = {
     "ridge": "As linear_probe, the head solved in closed form.",
     "ncm": "Nearest class mean of the untouched net's features; nothing is trained.",
     "knn": "Nearest neighbors among the untouched net's features; nothing is trained.",
-    "channel_pruned": "A share of every width of the net is removed before the first task; then finetuned.",
-    "filter_pruned": "A share of the filters inside blocks is removed before the first task; then finetuned.",
+    "channel_pruned": "A share of every width of the net is removed before the first task.",
+    "filter_pruned": "A share of the filters inside blocks is removed before the first task.",
     "ot_fused": "As pruned, but what is removed is merged into what stays by optimal transport.",
-    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before; then finetuned.",
+    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before.",
     "ot_merged": "Starts from the nets of earlier tasks, matched by optimal transport and averaged; then finetuned.",
     "adaptive_pruned": "Filters are removed while it is finetuned, stage by stage.",
     "compute_optimal": "The share of FLOPs that is kept is chosen from the budget, by a rule fitted on other tasks.",
     "tune": "Another strategy with its learning rate searched for on dev, every trial charged.",
     "avalanche": "A continual-learning method of avalanche-lib.",
+    "as_trained": "The checkpoint's own classifier on its own task; nothing is learnt.",
 }
 
 
