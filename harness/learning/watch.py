@@ -73,7 +73,7 @@ class Watch:
     def see(self, loss: Tensor, grad_norm: Tensor) -> None:
         """One step's loss and gradient norm, tensors of one element that stay on their device."""
         self.steps += 1
-        self._losses.append(loss.detach().reshape(()))
+        self._losses.append(loss.detach() if loss.ndim == 0 else loss.detach().reshape(()))
         self._norms.append(grad_norm)
         if len(self._losses) == FOLDED_EVERY:
             self._fold()
