@@ -325,6 +325,8 @@ class LearnRecord(_Line):
     """Norm of the gradient of all trained parameters in the first step, before clipping."""
     grad_norm_max: float | None = None
     """Largest such norm in any step."""
+    chosen: str | None = None
+    """Which weights were kept, where the recipe chooses: those at the ``end``, the ``start``, or their ``average``."""
 
 
 Line = EvalRecord | LearnRecord

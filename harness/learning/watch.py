@@ -56,7 +56,8 @@ def as_recorded(trainings: Sequence[Trained]) -> dict[str, Any]:
     last = trainings[-1]
     names = ("loss_first", "loss_last", "loss_max", "grad_norm_first", "grad_norm_max")
     values = {name: getattr(last, name) for name in names}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    numbers = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    return numbers | ({"chosen": last.chosen} if last.chosen else {})
 
 
 class Watch:
