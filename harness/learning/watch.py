@@ -28,7 +28,7 @@ class Trained:
         loss_max: the largest of all single steps.
         grad_norm_first, grad_norm_max: global norm of the gradient before any clipping; in the first step, and the
             largest.
-        chosen: whose weights were kept: those of the end, of the start, or their average.
+        chosen: whose weights were kept, where that was a choice: those of the end, of the start, or their average.
         diverged: whether it ended above its start, see :func:`ends_above`, or in a loss that is no finite number.
     """
 
@@ -39,7 +39,7 @@ class Trained:
     grad_norm_first: float
     grad_norm_max: float
     diverged: bool
-    chosen: Literal["end", "start", "average"] = "end"
+    chosen: Literal["end", "start", "average"] | None = None
 
     @property
     def finite(self) -> bool:

@@ -66,8 +66,8 @@ class Avalanche(Learner):
         known(self.recipe)
         if self.recipe.choose not in (None, "end"):
             raise UserError(
-                f"avalanche(choose={self.recipe.choose}): its one net goes on to the next task with the weights that it "
-                "ends with; leave out choose"
+                f"avalanche(choose={self.recipe.choose}): its one net goes on to the next task with the weights that "
+                "it ends with; leave out choose"
             )
         self.method = SHORT.get(self.method, self.method)
         if self.method not in METHODS:

@@ -36,8 +36,8 @@ class LinearProbe(Learner):
     def __post_init__(self) -> None:
         if self.recipe.recipe != "v1":
             raise UserError(
-                f"linear_probe(recipe={self.recipe.recipe}): named recipes were chosen for training whole nets; write its "
-                "options out, such as linear_probe(head_lr=0.01)"
+                f"linear_probe(recipe={self.recipe.recipe}): named recipes were chosen for training whole nets; write "
+                "its options out, such as linear_probe(head_lr=0.01)"
             )
 
     def learn(self, task: Task, ctx: Context) -> None:
