@@ -23,6 +23,7 @@ class _Task(BaseModel):
     year: int
     domain: str
     held_out: bool = False
+    family: str = ""
 
 
 class _Declared(BaseModel):
@@ -36,7 +37,8 @@ def folder(*, name: str) -> Stream:
     """Your own images: ``folder:stream.toml`` names folders, one folder a class.
 
     The file holds one ``[[task]]`` a task with ``name``, ``folder`` (beside the file), ``year``, ``domain``, and
-    ``held_out = true`` for a task that is scored only at the end. Tasks are met in order of year.
+    ``held_out = true`` for a task that is scored only at the end, and ``family`` where several tasks share images or
+    come of one data set: reports count those as one. Tasks are met in order of year.
 
     Args:
         name: path of the TOML file.
@@ -67,6 +69,7 @@ def _task(beside: Path, one: _Task) -> Task:
         kind=Kind.BINARY if classes == 2 else Kind.MULTICLASS,
         num_classes=classes,
         phase=Phase.HELD_OUT if one.held_out else Phase.DEVELOPMENT,
+        family=one.family,
     )
 
 

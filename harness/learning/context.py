@@ -1,5 +1,6 @@
 """What does a strategy have at hand while it learns? Its meter, the backbone, named randomness, metered batches."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Context:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
         said: told the progress of loops, for people who watch.
+        prepared: names the first body that got a head, as it was then: what was kept of which weights. What is pruned
+            from weights alone has one name, whatever the stream, the budget and the seed.
     """
 
     backbone: Backbone
@@ -43,6 +46,7 @@ class Context:
     device: str = "cpu"
     dense_flops: float = 0.0
     said: Callable[[float], None] = field(default=lambda share: None, repr=False)
+    prepared: str = field(default="", init=False)
 
     @property
     def size(self) -> int:
@@ -77,6 +81,7 @@ class Context:
     def classifier(self, task: Task, body: nn.Module | None = None) -> Classifier:
         """``body`` (a new pretrained one if None) with a head for ``task`` that starts at zero."""
         body = self.body() if body is None else body
+        self.prepared = self.prepared or _name_of(body)
         with self.meter.unmetered():
             width = feature_width(body, self.size)
         # Placed as a whole: a body taken back from a saved state may lie in memory in another order, and sum in it.
@@ -176,6 +181,15 @@ class Context:
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.
         values = torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size))
         return Features(values, data.labels[chosen])
+
+
+def _name_of(net: nn.Module) -> str:
+    """SHA-256 over names, shapes and values of a net's state, its first 16 digits."""
+    digest = hashlib.sha256()
+    for name, tensor in net.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _is_depthwise(module: nn.Module) -> bool:

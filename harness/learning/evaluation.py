@@ -48,6 +48,7 @@ def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, afte
     if task.kind is not Kind.MULTILABEL:
         scores["worst_class_error"] = worst_class_error(logits, examples.labels)
         scores["calibration_error"] = calibration_error(logits, examples.labels)
+    scores["constant_error"] = constant_error(task, examples.labels)
     facts = {"event": "eval", "after": after, "task": task.name, "split": str(split), "n": len(examples)}
     records: list[Record] = [{**facts, "metric": metric, "value": number(value)} for metric, value in scores.items()]
     if task.kind is not Kind.MULTILABEL:
@@ -108,6 +109,17 @@ def worst_class_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> flo
     """The error of the class that is predicted worst, among those that occur."""
     wrong = (logits.argmax(dim=1).numpy() != labels) | ~logits.isfinite().all(dim=1).numpy()
     return float((np.bincount(labels, weights=wrong) / np.maximum(np.bincount(labels), 1)).max())
+
+
+def constant_error(task: Task, labels: np.ndarray[Any, Any]) -> float:
+    """The error of the best constant prediction: 1 - the share of the most frequent class.
+
+    For several labels 1 - the mean frequency of those that occur, which is the mean average precision of a constant.
+    """
+    if task.kind is Kind.MULTILABEL:
+        shares = labels.mean(axis=0)
+        return float(1 - shares[shares > 0].mean()) if (shares > 0).any() else 1.0
+    return float(1 - np.bincount(labels).max() / len(labels))
 
 
 def calibration_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> float:

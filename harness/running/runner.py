@@ -107,6 +107,8 @@ def _run(spec: RunSpec, store: RunFolder, device: str, tell: Tell) -> None:
         ctx.dense_flops = dense_flops(backbone, task.num_classes, spec.setting.size)
         ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), tell)
         records = _learn(strategy, task, index, ctx, setup if index == 0 else None, spec)
+        if index == 0:
+            records[-1]["prepared"] = ctx.prepared
         if index == len(tasks) - 1 and strategy.shares_weights:
             split = Split(spec.setting.scoring)
             again: list[Record] = []

@@ -25,6 +25,7 @@ class TaskFacts(_Part):
     phase: str
     sizes: dict[str, int]
     dense_flops: float | None = None
+    family: str = ""
 
 
 class Setting(_Part):
@@ -47,6 +48,12 @@ class Spec(_Part):
     seed: int
 
 
+class Pretraining(_Part):
+    """What is known of the making of the backbone, where ``harness pretrain`` made it."""
+
+    stream: str = ""
+
+
 class RunFile(_Part):
     """Everything about a run but its records."""
 
@@ -63,6 +70,7 @@ class RunFile(_Part):
     packages: dict[str, str] = Field(default_factory=dict)
     hardware: dict[str, Any] = Field(default_factory=dict)
     threads: int | None = None
+    pretraining: Pretraining = Field(default_factory=Pretraining)
 
 
 def parse_run(content: bytes) -> RunFile:

@@ -23,6 +23,7 @@ from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array, cache_folder, is_prepared, prepared
 from streams.data.stored import stored_task, with_splits
 from streams.nevis22.coco import CocoCrops
+from streams.nevis22.emulated import family
 from streams.nevis22.table import Entry
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -224,6 +225,7 @@ def real_task(entry: Entry) -> Task:
         num_classes=classes,
         provenance=Provenance.REAL,
         phase=entry.phase,
+        family=family(entry),
     )
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from reports.statistics.bootstrap import Draws, Interval
 
 from harness.config.notation import parse
 from harness.storage.records import line_of, read_log
@@ -17,7 +18,6 @@ from reports.boards.evidence import Finding, cross_fitted, gain_verdict, pick, s
 from reports.claims.needed import needed, spreads
 from reports.claims.verdicts import claims, claims_table, judged
 from reports.reading.frame import read
-from reports.statistics.bootstrap import Draws, Interval
 
 
 def noise(*names, size=0.004):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reports.statistics.bootstrap import Draws, mean_of
 
 from reports.statistics import metrics
-from reports.statistics.bootstrap import Draws, mean_of
 
 points = st.lists(st.tuples(st.floats(1, 1e6), st.floats(0, 1)), min_size=1, max_size=12)
 
