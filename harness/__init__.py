@@ -26,6 +26,7 @@ _HOME = {
     "Stream": "core.stream",
     "Task": "core.task",
     "UserError": "core.errors",
+    "decide": "cli.deciding",
     "fit": "learning.training",
 }
 

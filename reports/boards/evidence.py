@@ -123,7 +123,7 @@ def mean_where_all(tables: Floats) -> Floats:
     A task counts with the parts that any seed has of all sides, and a seed of it only where it has all of those: else
     seeds would differ in what they are a mean of.
     """
-    there = ~np.isnan(tables).any(axis=1)
+    there = np.asarray(~np.isnan(tables).any(axis=1))
     wanted = there.any(axis=2, keepdims=True)
     whole = (there | ~wanted).all(axis=0) & wanted.any(axis=0)
     total = np.where(there[:, None], tables, 0).sum(axis=0)

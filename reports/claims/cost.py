@@ -73,7 +73,7 @@ def time_saved(board: Board) -> Finding:
     share = forward_flops(board, found[0]) / forward_flops(board, dense)
     said = f"{_ratio(ratio.here, HERE)}, {_ratio(ratio.like, LIKE)} of the time for {share:.2f} of the FLOPs"
     question = Question(ratio, "below", TIME_SAVED, margin=0.0)
-    return Finding(said, (question,), cells=cells, gains=times)
+    return Finding(said, (question,), cells=cells)
 
 
 def _ratio(one: Estimate, scope: str) -> str:

@@ -40,7 +40,7 @@ def fused_without_training(board: Board) -> Finding:
     cells = [(x, budget) for a, b, budget in gains for x in (a, b)]
     found = gain(board, plain - fused, cells)
     said = f"fusion gains {points(found)} before any training, with a head fitted in closed form"
-    return Finding(said, (Question(found),), cells=cells, gains=plain - fused)
+    return Finding(said, (Question(found),), cells=cells)
 
 
 def fused_after_finetuning(board: Board) -> Finding:
@@ -50,7 +50,7 @@ def fused_after_finetuning(board: Board) -> Finding:
         return not_tested(_FUSED)
     gains, cells = mean_gain(board, [(a, b) for a, b, _ in pairs])
     found = gain(board, gains, cells)
-    return Finding(f"fusion gains {points(found)}, over all budgets", (Question(found),), cells=cells, gains=gains)
+    return Finding(f"fusion gains {points(found)}, over all budgets", (Question(found),), cells=cells)
 
 
 def fusion_gain_grows(board: Board) -> Finding:
@@ -66,4 +66,4 @@ def fusion_gain_grows(board: Board) -> Finding:
     cells = [(x, budget) for budget in budgets for x in (a, b, c, d)]
     found = gain(board, growth, cells)
     said = f"where {small:g} is kept, fusion gains more than where {large:g} is by {points(found)}"
-    return Finding(said, (Question(found),), cells=cells, gains=growth)
+    return Finding(said, (Question(found),), cells=cells)

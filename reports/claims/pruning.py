@@ -77,7 +77,7 @@ def low_compute_gain(board: Board) -> Finding:
         f"{points(found)} at {', '.join(low)}, {share:+.0%} of the accuracy of the best dense way; beyond a gain of "
         f"{RELATIVE_GAIN:.0%}: {points(excess)}"
     )
-    return Finding(said, (Question(excess, margin=0.0),), cells=cells, gains=dense - pruned)
+    return Finding(said, (Question(excess, margin=0.0),), cells=cells, shown=found)
 
 
 def asymptotic_cost(board: Board) -> Finding:
@@ -98,7 +98,7 @@ def asymptotic_cost(board: Board) -> Finding:
     ahead = [b for b in budgets if mean_of(board.differences((found[0], b), (dense, b))) > 0]
     said = f"the dense net is ahead by {points(cost)}, at {budgets[-1]}; from {ahead[0] if ahead else 'no budget'} on"
     question = Question(cost, "below", ASYMPTOTIC_COST, margin=0.0)
-    return Finding(said, (question,), cells=cells, gains=losses)
+    return Finding(said, (question,), cells=cells)
 
 
 def _equal_pairs(board: Board, first: list[str], second: list[str]) -> list[tuple[str, str]]:
@@ -131,7 +131,7 @@ def filter_over_channel(board: Board) -> Finding:
         return not_tested(_PAIR)
     gains, cells = lead
     found = gain(board, gains, cells)
-    return Finding(f"filter pruning is ahead by {points(found)}", (Question(found),), cells=cells, gains=gains)
+    return Finding(f"filter pruning is ahead by {points(found)}", (Question(found),), cells=cells)
 
 
 def lead_near_pretraining(board: Board) -> Finding:
@@ -178,7 +178,7 @@ def pruned_over_probe(board: Board) -> Finding:
     best = max(range(len(questions)), key=lambda i: questions[i].quantity.here.value)
     crossing = next((budget for budget, table in gains if mean_of(table) > 0), "no budget")
     said = f"at most {points(questions[best].quantity)}, at {gains[best][0]}; ahead of the probe from {crossing} on"
-    return Finding(said, tuple(questions), some=True, cells=cells, gains=gains[best][1])
+    return Finding(said, tuple(questions), some=True, cells=cells)
 
 
 def _controlled(board: Board, family: str, **control: str) -> list[tuple[str, str]]:
@@ -196,7 +196,7 @@ def selection_matters(board: Board) -> Finding:
     gains, cells = mean_gain(board, pairs)
     found = gain(board, gains, cells)
     said = f"keeping the largest filters gains {points(found)}, over all budgets"
-    return Finding(said, (Question(found, "off"),), cells=cells, gains=gains)
+    return Finding(said, (Question(found, "off"),), cells=cells)
 
 
 def weights_matter(board: Board) -> Finding:
@@ -212,7 +212,7 @@ def weights_matter(board: Board) -> Finding:
     gains, cells = mean_gain(board, pairs)
     found = gain(board, gains, cells)
     said = f"pretrained weights gain {points(found)}, over all budgets; pruning gains {points(there)}"
-    return Finding(said, (Question(found),), cells=[*cells, *rests_on], gains=gains)
+    return Finding(said, (Question(found),), cells=[*cells, *rests_on])
 
 
 def no_win_in_sequence(board: Board) -> Finding:
@@ -226,7 +226,7 @@ def no_win_in_sequence(board: Board) -> Finding:
     gains = tables[0] - tables[1]
     ahead = gain(board, gains, cells, tasks=places)
     said = f"pruned is ahead by {points(ahead)}"
-    return Finding(said, (Question(ahead, "not above"),), cells=cells, tasks=places, gains=gains[places])
+    return Finding(said, (Question(ahead, "not above"),), cells=cells, tasks=places)
 
 
 def best_keep_follows_budget(board: Board) -> Finding:

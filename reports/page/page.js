@@ -59,7 +59,7 @@ function ends(board, kept, exact) {
   // Seeds that agree to the last digit agree by chance: that is no spread.
   if (error <= 1e-9) return { low: null, high: null };
   const half = board.student[units.length - 2] * error;
-  return { low: value - half, high: value + half };
+  return { low: Math.max(0, value - half), high: Math.min(1, value + half) }; // no error passes 0 or 1
 }
 
 // As reports.statistics.metrics.paired_front: each two points are compared on the tasks that both have.

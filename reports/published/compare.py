@@ -129,7 +129,7 @@ def _pairs(baseline: Baseline, number: Number, board: Board, label: str, budget:
     if math.isnan(interval.value):
         return []
     sign, scale = SCORES[number.metric], 100 if number.unit == "%" else 1
-    ends = [_in_their_unit(x, sign, scale) for x in (interval.value, interval.low, interval.high)]
+    ends = [_in_their_unit(x, sign, scale) for x in (interval.value, *interval.share)]
     ours, (low, high) = ends[0], sorted(ends[1:])
     why = differences(baseline, number, board, label)
     row = {

@@ -1,6 +1,7 @@
 """What do old records not say of the tasks and nets that ship with the harness? A small table, read once."""
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -20,12 +21,13 @@ def family(task: TaskFacts) -> str:
     """The data set family on record; for older records that of the table, else the task's own name."""
     if task.family and task.family != task.name:
         return task.family
-    return str(_table()["family"].get(task.name, task.name))
+    return family_of(task.name)
 
 
 def family_of(name: str) -> str:
-    """The data set family of a task that ships with the harness, by its name."""
-    return str(_table()["family"].get(name, name))
+    """The data set family of a task that ships with the harness, by its name; ``brodatz-2`` is ``brodatz`` again."""
+    dataset = re.sub(r"-\d$", "", name)
+    return str(_table()["family"].get(dataset, dataset))
 
 
 def constant_error(task: TaskFacts) -> float:

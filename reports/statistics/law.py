@@ -48,7 +48,8 @@ class Law(NamedTuple):
         free = self.numbers > 0
         pull = np.zeros((len(free), len(units)))
         pull[free] = np.linalg.pinv(self.slopes(*xs)[:, free])
-        return self.numbers[:, None] + pull @ (units - units.mean(axis=1, keepdims=True))
+        moved: Floats = self.numbers[:, None] + pull @ (units - units.mean(axis=1, keepdims=True))
+        return moved
 
 
 def fit(xs: list[Floats], errors: Floats) -> Law:
@@ -58,7 +59,7 @@ def fit(xs: list[Floats], errors: Floats) -> Law:
     2203.15556, approach 3). The search begins at the best of a grid of exponents, the rest in closed form, so that a
     fit has no starting point to depend on, and ends where no step makes it better.
     """
-    grids = np.meshgrid(*[EXPONENTS if len(xs) == 1 else EXPONENTS[::3]] * len(xs), indexing="ij")
+    grids = np.meshgrid(*[EXPONENTS if len(xs) == 1 else EXPONENTS[::6]] * len(xs), indexing="ij")
     best, start = np.inf, np.zeros(1 + 2 * len(xs))
     for choice in np.stack([grid.ravel() for grid in grids], axis=1):
         design = np.column_stack([np.ones(len(xs[0])), *(x**-e for x, e in zip(xs, choice, strict=True))])

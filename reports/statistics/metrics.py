@@ -73,7 +73,8 @@ def between(error: ArrayLike, frozen: ArrayLike, best: ArrayLike, *, least: floa
     """
     e, f, b = (np.asarray(x, float) for x in (error, frozen, best))
     room = f - b
-    return (f - e) / np.where(room >= least, room, np.nan)
+    shares: Floats = (f - e) / np.where(room >= least, room, np.nan)
+    return shares
 
 
 def accuracy_at(cost: ArrayLike, accuracy: ArrayLike, where: ArrayLike) -> Floats:

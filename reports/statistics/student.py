@@ -67,6 +67,11 @@ class Estimate:
         """Half the width of the 95% interval."""
         return quantile(self.freedom) * self.error if self.known else math.nan
 
+    @property
+    def share(self) -> tuple[float, float]:
+        """The interval of what is a share, such as an error: cut at 0 and 1, which none passes."""
+        return max(0.0, self.low) if self.known else math.nan, min(1.0, self.high) if self.known else math.nan
+
     def above(self, threshold: float) -> float:
         """One-sided p of 'the mean is at most ``threshold``': small where it is above. nan without an interval."""
         if not self.known:

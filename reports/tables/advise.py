@@ -144,7 +144,7 @@ def _advice(board: Board, flops: float, domain: str | None) -> Advice:
         error = here(at[label], exact=label in exact)
         alike = {label, order[0]} <= exact
         gap = None if label == order[0] else both(at[label] - at[order[0]], clusters, exact=alike)
-        found.append(Candidate(label, error.value, error.low, error.high, gap, error.tasks, held[label]))
+        found.append(Candidate(label, error.value, *error.share, gap, error.tasks, held[label]))
     found[1:] = sorted(found[1:], key=lambda c: c.behind.here.value if c.behind else 0.0)
     n = max((int((~np.isnan(table)).sum()) for table in at.values()), default=0)
     sure = {scope: _sure(found, scope) for scope in (HERE, LIKE)}
@@ -157,14 +157,15 @@ def _curve(board: Board, label: str, places: list[int]) -> _Curve | None:
     found = []
     for budget in board.budgets:
         table = board.values(label, budget)[places]
-        costs = seed_means(board.values(label, budget, "flops")[places])
-        cost = float(np.nanmean(costs)) if not np.isnan(costs).all() else math.nan
+        each = seed_means(board.values(label, budget, "flops")[places])
+        cost = float(np.nanmean(each)) if not np.isnan(each).all() else math.nan
         if not np.isnan(table).all() and cost > 0:
             found.append((cost, budget, table))
     if not found:
         return None
-    costs, budgets, tables = zip(*sorted(found, key=lambda one: one[0]), strict=True)
-    return _Curve(list(budgets), np.asarray(costs), np.stack(tables))
+    found.sort(key=lambda one: one[0])
+    costs = np.asarray([cost for cost, _, _ in found])
+    return _Curve([budget for _, budget, _ in found], costs, np.stack([table for _, _, table in found]))
 
 
 def _order(at: dict[str, Floats]) -> list[str]:

@@ -44,7 +44,7 @@ def curves(board: Board) -> pd.DataFrame:
         scale = float(epoch[paid].mean()) if paid.any() else math.nan
         found.append({
             "strategy": label, "budget": budget, **mean, "epochs": mean["flops"] / scale if scale else math.nan,
-            "error": total.value, "low": total.low, "high": total.high,
+            "error": total.value, "low": total.share[0], "high": total.share[1],
             "normalized": mean_of(chance_normalized(values, chance[:, None])),
             "between": mean_of(between(values, anchors.frozen[:, None], anchors.best[:, None])),
             "single_label": mean_of(values[kinds != "multilabel"]),
