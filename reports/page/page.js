@@ -52,9 +52,12 @@ function points(board) {
 function ends(board, kept, exact) {
   const value = mean(kept.map((k) => k.error));
   if (exact) return { low: value, high: value };
-  const whole = board.seeds.map((_, s) => s).filter((s) => kept.every((k) => k.row[s] !== null));
-  if (whole.length < 2) return { low: null, high: null };
-  const units = whole.map((s) => mean(kept.map((k) => k.row[s]))), center = mean(units);
+  const units = board.seeds.flatMap((_, s) => {
+    const there = kept.filter((k) => k.row[s] !== null);
+    return there.length && there.length >= board.enough * kept.length - 1e-9 ? [value + mean(there.map((k) => k.row[s] - k.error))] : [];
+  });
+  if (units.length < 2) return { low: null, high: null };
+  const center = mean(units);
   const error = Math.sqrt(units.reduce((sum, u) => sum + (u - center) ** 2, 0) / (units.length - 1) / units.length);
   // Seeds that agree to the last digit agree by chance: that is no spread.
   if (error <= 1e-9) return { low: null, high: null };

@@ -21,6 +21,9 @@ from scipy.special import ndtri, stdtr, stdtrit
 Floats = NDArray[np.float64]
 LEVEL = 0.95
 HERE, LIKE = "on these tasks", "on tasks like these"
+MOST = 0.8
+"""Share of the tasks that a seed must have to say how seeds differ."""
+
 FEWEST = 5
 """Clusters of tasks below which nothing is said of other tasks."""
 
@@ -124,10 +127,18 @@ def mean_of(values: Floats) -> float:
 
 
 def by_seed(values: Floats) -> Floats:
-    """Means over tasks, (whole seeds,): of the seeds that have every task that has any; others would mix in tasks."""
+    """Means over tasks, (seeds,), of the seeds that have :data:`MOST` of the tasks that any has.
+
+    A seed that misses a task is taken to be there as the others are: its mean is the mean of all, and how far it is off
+    it on the tasks that it has. So it does not differ for being of other tasks.
+    """
     mine = values[~np.isnan(values).all(axis=1)]
-    whole = mine[:, ~np.isnan(mine).any(axis=0)] if len(mine) else mine[:, :0]
-    return np.asarray(whole.mean(axis=0)) if len(mine) else np.empty(0)
+    if not len(mine):
+        return np.empty(0)
+    there = ~np.isnan(mine)
+    off = np.where(there, mine - seed_means(mine)[:, None], 0.0)
+    used = there.mean(axis=0) >= MOST - 1e-9
+    return np.asarray(mean_of(mine) + off[:, used].sum(axis=0) / there[:, used].sum(axis=0))
 
 
 def by_cluster(values: Floats, clusters: Sequence[str]) -> Floats:
@@ -176,7 +187,6 @@ def here(values: Floats, *, exact: bool = False) -> Estimate:
         return Estimate(HERE, value, 0.0, math.inf, **counts)
     units = of_units(HERE, by_seed(values))
     error = math.nan if units.error == 0 else units.error
-    # A seed that misses a task still tells of the others: it is in the value, not in the spread.
     return Estimate(HERE, value, error, units.freedom, **counts)
 
 

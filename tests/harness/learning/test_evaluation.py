@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.learning.evaluation import BINS, calibration_error, worst_class_error
+from harness.core.task import Examples, Kind, Phase, Provenance, Task
+from harness.learning.evaluation import BINS, calibration_error, constant_error, worst_class_error
 
 SOME = settings(max_examples=60, deadline=None)
 
@@ -61,3 +62,15 @@ def test_predicted_classes_survive_the_record() -> None:
     assert agreement(read, np.array([0, 1, 7, 2], dtype="<u2")) == 0.5
     assert np.isnan(agreement(read, read[:2]))
     assert classes("no base64!") is None
+
+
+def test_the_constant_prediction_is_that_of_the_most_frequent_class() -> None:
+    labels = np.array([0, 0, 0, 1, 2])
+    assert constant_error(_task(Kind.MULTICLASS, 3), labels) == pytest.approx(0.4)
+    several = np.array([[1, 0, 0], [1, 1, 0]])
+    assert constant_error(_task(Kind.MULTILABEL, 3), several) == pytest.approx(1 - 0.75)
+
+
+def _task(kind: Kind, classes: int) -> Task:
+    nothing = Examples(np.empty(0), np.empty(0))
+    return Task("a", 2000, "x", kind, classes, Provenance.REAL, Phase.DEVELOPMENT, lambda split: nothing)

@@ -76,7 +76,11 @@ def test_the_seeds_of_a_deterministic_strategy_are_one():
 def test_a_seed_that_misses_a_task_does_not_shift_the_mean_or_the_spread():
     values = VALUES.copy()
     values[0, 0] = math.nan
-    assert by_seed(values) == pytest.approx(VALUES[:, 1:].mean(axis=0))
+    left = values[1:, 0] - VALUES[1:].mean(axis=1)
+    assert by_seed(values)[0] == pytest.approx(mean_of(values) + left.mean())
+    assert by_seed(VALUES) == pytest.approx(VALUES.mean(axis=0))
+    values[1:5, 0] = math.nan
+    assert len(by_seed(values)) == 3
     assert mean_of(values) == pytest.approx(np.mean([np.nanmean(row) for row in values]))
 
 
