@@ -34,6 +34,7 @@ _HOME = {
     "Stream": "core.stream",
     "Task": "core.task",
     "UserError": "core.errors",
+    "decide": "cli.deciding",
     "fit": "learning.training",
     "load": "notebook",
     "run": "notebook",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config.notation import Written, parse
 from harness.config.options import build, flat, flat_names
 from harness.config.registry import make
+from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.learning.body import Body
 from harness.learning.context import Adapted, Context
@@ -73,6 +74,10 @@ class Composition(Strategy):
         hold = self.body.statistics_hold
         self._adapted = Adapted(adapted, self.body_name, pretrained=pretrained, statistics_hold=hold)
         self.learner.prepare(self._at(ctx))
+
+    @property
+    def body_digest(self) -> str:
+        return digest(dict(self._adapted.net.state_dict()))[:16] if self._adapted is not None else ""
 
     def learn(self, task: "Task", ctx: Context) -> None:
         at = self._at(ctx)
