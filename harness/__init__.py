@@ -19,6 +19,7 @@ _HOME = {
     "Classifier": "compute.backbone",
     "ComputeMeter": "compute.meter",
     "Context": "learning.context",
+    "Decision": "cli.deciding",
     "Examples": "core.task",
     "Kind": "core.task",
     "Learner": "learning.strategy",
