@@ -30,6 +30,7 @@ class Declared(BaseModel):
     train_per_class: int = Field(default=0, ge=0)
     test_files: str = ""
     together: str = ""
+    family: str = ""
 
 
 class _File(BaseModel):
@@ -43,10 +44,11 @@ def folder(*, name: str) -> Stream:
     """Your own images: ``folder:stream.toml`` names folders, one folder a class.
 
     The file holds one ``[[task]]`` a task with ``name``, ``folder`` (beside the file), ``domain``, ``year``, and
-    ``held_out = true`` for a task that is scored only at the end. Tasks are met in order of year; without years, as
-    they stand. A folder without split folders is cut 56/12/12/20, or as ``train_per_class``, ``test_files`` and
-    ``together`` say (:class:`streams.data.protocol.Protocol`). Where the file and the folders lie does not matter: what
-    is in them is the stream.
+    ``held_out = true`` for a task that is scored only at the end, and ``family`` where several tasks share images or
+    come of one data set: reports count those as one. Tasks are met in order of year; without years, as they stand. A
+    folder without split folders is cut 56/12/12/20, or as ``train_per_class``, ``test_files`` and ``together`` say
+    (:class:`streams.data.protocol.Protocol`). Where the file and the folders lie does not matter: what is in them is
+    the stream.
 
     Args:
         name: path of the TOML file.
@@ -116,6 +118,7 @@ def _task(place: Path, one: Declared, year: int) -> Task:
         kind=Kind.BINARY if classes == 2 else Kind.MULTICLASS,
         num_classes=classes,
         phase=Phase.HELD_OUT if one.held_out else Phase.DEVELOPMENT,
+        family=one.family,
     )
 
 

@@ -81,6 +81,8 @@ class TaskFacts(_Part):
     """Images of each split."""
     dense_flops: float | None = None
     """FLOPs of one training step of the dense net with this task's head, an image: what ``1ep`` is made of."""
+    family: str = ""
+    """Data set family: tasks of one share images or are made of the same things, and count as one cluster."""
 
 
 class SettingFacts(_Part):
@@ -325,8 +327,10 @@ class LearnRecord(_Line):
     """Norm of the gradient of all trained parameters in the first step, before clipping."""
     grad_norm_max: float | None = None
     """Largest such norm in any step."""
-    chosen: Literal["start", "average"] | None = None
-    """Whose weights were kept, where those are not the ones that training ended with."""
+    prepared: str = ""
+    """Names the body that was made before the first task, by its shapes and values: its first task's record has it."""
+    chosen: str | None = None
+    """Which weights were kept, where the recipe chooses: those at the ``end``, the ``start``, or their ``average``."""
 
 
 Line = EvalRecord | LearnRecord

@@ -28,7 +28,7 @@ class Trained:
         loss_max: the largest of all single steps.
         grad_norm_first, grad_norm_max: global norm of the gradient before any clipping; in the first step, and the
             largest.
-        chosen: whose weights were kept: those of the end, of the start, or their average.
+        chosen: whose weights were kept, where that was a choice: those of the end, of the start, or their average.
         diverged: whether it ended above its start, see :func:`ends_above`, or in a loss that is no finite number.
     """
 
@@ -39,7 +39,7 @@ class Trained:
     grad_norm_first: float
     grad_norm_max: float
     diverged: bool
-    chosen: Literal["end", "start", "average"] = "end"
+    chosen: Literal["end", "start", "average"] | None = None
 
     @property
     def finite(self) -> bool:
@@ -56,8 +56,8 @@ def as_recorded(trainings: Sequence[Trained]) -> dict[str, Any]:
     last = trainings[-1]
     names = ("loss_first", "loss_last", "loss_max", "grad_norm_first", "grad_norm_max")
     values = {name: getattr(last, name) for name in names}
-    recorded: dict[str, Any] = {name: value if math.isfinite(value) else None for name, value in values.items()}
-    return recorded | ({} if last.chosen == "end" else {"chosen": last.chosen})
+    numbers = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    return numbers | ({"chosen": last.chosen} if last.chosen else {})
 
 
 class Watch:
@@ -74,7 +74,7 @@ class Watch:
     def see(self, loss: Tensor, grad_norm: Tensor) -> None:
         """One step's loss and gradient norm, tensors of one element that stay on their device."""
         self.steps += 1
-        self._losses.append(loss.detach().reshape(()))
+        self._losses.append(loss.detach() if loss.ndim == 0 else loss.detach().reshape(()))
         self._norms.append(grad_norm)
         if len(self._losses) == FOLDED_EVERY:
             self._fold()

@@ -114,6 +114,8 @@ def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> No
         ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), listener)
         before = Ledger() if index else setup.ledger()
         evals, record = _learn(strategy, task, index, ctx, meter, before, split)
+        if index == 0:
+            record = record.model_copy(update={"prepared": strategy.body_digest})
         if index == len(tasks) - 1 and strategy.shares_weights:
             for earlier in tasks[:-1]:
                 evals += evaluate(strategy, Scored.load(earlier, split), ctx, after=task.name)

@@ -27,6 +27,7 @@ from streams.data.progress import progressing
 from streams.data.protocol import Protocol, fitting
 from streams.data.stored import stored_task, with_splits
 from streams.nevis22.coco import CocoCrops
+from streams.nevis22.emulated import family
 from streams.nevis22.table import Entry
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -255,6 +256,7 @@ def real_task(entry: Entry, *, partial: bool = False) -> Task:
         num_classes=classes,
         provenance=provenance,
         phase=entry.phase,
+        family=family(entry),
     )
 
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.schema import packed, unpacked
-from harness.learning.evaluation import BINS, calibration_error, worst_class_error
+from harness.core.task import Examples, Kind, Phase, Provenance, Task
+from harness.learning.evaluation import BINS, calibration_error, constant_error, worst_class_error
 from reports.reading.agreement import agreement
 
 SOME = settings(max_examples=60, deadline=None)
@@ -58,3 +59,15 @@ def test_the_agreement_of_two_nets_is_the_share_of_images_on_which_they_say_the_
     assert mine is not None
     assert agreement(mine, np.array([0, 1, 7, 2], dtype="<u2")) == 0.5
     assert np.isnan(agreement(mine, mine[:2]))
+
+
+def test_the_constant_prediction_is_that_of_the_most_frequent_class() -> None:
+    labels = np.array([0, 0, 0, 1, 2])
+    assert constant_error(_task(Kind.MULTICLASS, 3), labels) == pytest.approx(0.4)
+    several = np.array([[1, 0, 0], [1, 1, 0]])
+    assert constant_error(_task(Kind.MULTILABEL, 3), several) == pytest.approx(1 - 0.75)
+
+
+def _task(kind: Kind, classes: int) -> Task:
+    nothing = Examples(np.empty(0), np.empty(0))
+    return Task("a", 2000, "x", kind, classes, Provenance.REAL, Phase.DEVELOPMENT, lambda split: nothing)

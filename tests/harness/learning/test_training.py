@@ -151,13 +151,6 @@ def test_a_training_that_gets_worse_is_diverged_and_one_that_gets_better_is_not(
     assert ctx.trainings == [good, bad]
 
 
-def test_a_record_tells_whose_weights_were_kept_where_those_are_not_the_last() -> None:
-    trained = fit(nn.Linear(4, 3), features(), context(), name="t", recipe=PLAIN, epochs=1)
-    assert trained is not None
-    assert "chosen" not in watch.as_recorded([trained])
-    assert watch.as_recorded([trained, replace(trained, chosen="start")])["chosen"] == "start"
-
-
 def test_what_a_watch_tells_does_not_depend_on_how_it_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = torch.rand(50, generator=torch.Generator().manual_seed(0))
     told = []
