@@ -95,7 +95,9 @@ def test_regret_is_what_the_best_of_each_body_would_have_saved() -> None:
 def test_the_file_gives_back_its_rows(tmp_path: Path) -> None:
     rows = [one("dense", 3, 0.25), replace(one("ot_fused(flops=0.5)", 1, 0.125), kept="esa", diverged=2)]
     file.write(rows, tmp_path / "trials.csv")
-    assert sorted(file.read(tmp_path / "trials.csv"), key=lambda row: row.case) == sorted(rows, key=lambda row: row.case)
+    assert sorted(file.read(tmp_path / "trials.csv"), key=lambda row: row.case) == sorted(
+        rows, key=lambda row: row.case
+    )
 
 
 def test_what_is_chosen_is_written_beside_the_other_recipes_and_again_in_its_place(tmp_path: Path) -> None:
