@@ -55,7 +55,7 @@ def search(net: str, bands: Iterable[Band], given: Path, out: Path, *, jobs: int
         rows = file.read()
         todo = wanted(rows, net, band, rung, given, out)
         specs = [spec for spec, _ in todo]
-        left = missing(specs, out, retry_failed=False)
+        left = missing(specs, out, retry_failed=True)
         cost = price(left)
         about = f"at most {cost.flops:.2g} FLOPs, about {60 * cost.hours(jobs):.0f} minutes with {jobs} jobs"
         print(f"{net}, {band}, rung {rung}: {len(left)} runs, {about}", flush=True)
@@ -65,7 +65,7 @@ def search(net: str, bands: Iterable[Band], given: Path, out: Path, *, jobs: int
             continue
         try:
             with watching(left) as watch:
-                run_all(left, out, jobs=jobs, watch=watch)
+                run_all(left, out, jobs=jobs, watch=watch, retry_failed=True)
         finally:
             file.write([*rows, *(one for spec, facts in todo if (one := file.row(spec, out, **facts)) is not None)])
 
