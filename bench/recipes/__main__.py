@@ -13,7 +13,7 @@ from bench.recipes import choice, file
 from bench.recipes.file import Row
 from bench.recipes.rungs import BODIES, NETS, RUNGS, given_file, in_order
 from bench.recipes.space import strategy, trials
-from bench.recipes.told import lines
+from bench.recipes.summary import lines
 from bench.recipes.written import NAME, put
 from harness.config.suite import made
 from harness.core.band import BANDS, Band

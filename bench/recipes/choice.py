@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from bench.recipes.file import Row
 from bench.recipes.rungs import BODIES, RUNGS
-from bench.recipes.space import KNOWN, VALUES, Options, plain, trials
+from bench.recipes.space import COUNT, KNOWN, VALUES, Options, plain, trials
 from harness.config.notation import parse
 from harness.core.band import BANDS, Band
 
@@ -97,7 +97,10 @@ def selection(rows: Iterable[Row], band: Band, below: int | None) -> list[Row]:
     """The rows of ``band`` that recipes are chosen on: of all rungs that are no check, or of those below ``below``."""
     steps = RUNGS[band]
     return [
-        row for row in rows if row.band == band and not steps[row.rung].check and (below is None or row.rung < below)
+        row
+        for row in rows
+        if (row.band, steps[row.rung].check) == (band, False)
+        if row.trial < COUNT and (below is None or row.rung < below)
     ]
 
 

@@ -25,7 +25,7 @@ class Row:
         fingerprint: the first signs of the stream's.
         flops: charged, of all tasks. tasks: their names.
         errors: of each task; 1 where nothing was learnt.
-        kept: whose weights each task kept: e(nd), s(tart), a(verage). diverged: how many tasks did.
+        weights: whose each task kept: e(nd), s(tart), a(verage). diverged: how many tasks did.
     """
 
     net: str
@@ -41,7 +41,7 @@ class Row:
     flops: float
     tasks: tuple[str, ...]
     errors: tuple[float, ...]
-    kept: str
+    weights: str
     diverged: int
 
     @property
@@ -57,7 +57,7 @@ def row(spec: RunSpec, folder: Path, **facts: Any) -> Row | None:
         return None
     tasks: list[str] = []
     errors: list[float] = []
-    kept, flops, diverged = "", 0.0, 0
+    weights, flops, diverged = "", 0.0, 0
     evals: list[EvalRecord] = []
     for record in map(parse_record, store.records()):
         if isinstance(record, EvalRecord):
@@ -68,13 +68,13 @@ def row(spec: RunSpec, folder: Path, **facts: Any) -> Row | None:
         error = score.error if score else None
         tasks.append(record.task)
         errors.append(1.0 if error is None else round(error, 4))
-        kept += (record.chosen or "end")[0]
+        weights += (record.chosen or "end")[0]
         flops += record.flops
         diverged += record.status == "diverged"
     return Row(
         net=spec.setting.backbone, seed=spec.seed, budget=str(spec.budget), strategy=spec.strategy,
         fingerprint=spec.fingerprint[:12], flops=float(f"{flops:.4g}"), tasks=tuple(tasks), errors=tuple(errors),
-        kept=kept, diverged=diverged, **facts,
+        weights=weights, diverged=diverged, **facts,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from harness.core.seeding import numpy_generator
 from harness.learning.recipe import V1
 from strategies.learners.recipes import shipped
 
-COUNT = 16
+COUNT = 12
 """Trials for each body and band, the two known ones included."""
 
 KNOWN = ("v1", "v2")

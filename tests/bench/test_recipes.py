@@ -26,7 +26,7 @@ def one(body: str, trial: int, error: float, *, rung: int = 0, tasks: tuple[str,
     return Row(
         net="resnet50_half", band="under_1k", rung=rung, seed=step.seed, budget=step.budget, body=body, trial=trial,
         strategy=strategy(body, trials()[trial]), stream="real", fingerprint="0" * 12, flops=1e9, tasks=tasks,
-        errors=errors, kept="e" * len(tasks), diverged=0,
+        errors=errors, weights="e" * len(tasks), diverged=0,
     )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_regret_is_what_the_best_of_each_body_would_have_saved() -> None:
 
 
 def test_the_file_gives_back_its_rows(tmp_path: Path) -> None:
-    rows = [one("dense", 3, 0.25), replace(one("ot_fused(flops=0.5)", 1, 0.125), kept="esa", diverged=2)]
+    rows = [one("dense", 3, 0.25), replace(one("ot_fused(flops=0.5)", 1, 0.125), weights="esa", diverged=2)]
     file.write(rows, tmp_path / "trials.csv")
     assert sorted(file.read(tmp_path / "trials.csv"), key=lambda row: row.case) == sorted(
         rows, key=lambda row: row.case

@@ -36,8 +36,8 @@ def _band(rows: list[Row], one: Chosen) -> Iterator[str]:
             cost = choice.difference(of_body, one.trial, one.own[body]).points()
             rival = choice.difference(of_body, one.trial, COMPETENT).points()
             yield f"    {body:27s} less its own best (trial {one.own[body]}): {cost}; less the competent: {rival}"
-    kept = "".join(row.kept for row in (checked or basis) if row.trial == one.trial)
-    yield f"  kept the start on {kept.count('s')}, the average on {kept.count('a')} of {len(kept)} tasks"
+    weights = "".join(row.weights for row in (checked or basis) if row.trial == one.trial)
+    yield f"  kept the start on {weights.count('s')}, the average on {weights.count('a')} of {len(weights)} tasks"
     yield "  an option's value against its others, first rung, in points (interval and n over trials):"
     for name, value, effect in choice.sensitivity(rows, one.band):
         yield f"    {name + ' = ' + str(value):24s} {effect.points()}"
