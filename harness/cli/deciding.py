@@ -243,10 +243,20 @@ class _Pairs:
         gains, clusters = gains[whole], [name for name, there in zip(clusters, whole, strict=True) if there]
         look = sequential.look(gains.mean(axis=0), margin=self.margin, exact=exact and pairs > 1)
         other = like(gains, clusters)
+        other_seeds = " with other seeds" if first == second else ""
         return Decision(
-            first, second, self.suite.streams, self.budgets, look, other, _clusters(other, self.margin),
-            float(frames.tasks["flops"].sum()), float(frames.tasks["seconds"].sum()), len(gains), of_tasks,
-        )  # fmt: skip
+            first,
+            f"{second}{other_seeds}",
+            self.suite.streams,
+            self.budgets,
+            look,
+            other,
+            _clusters(other, self.margin),
+            float(frames.tasks["flops"].sum()),
+            float(frames.tasks["seconds"].sum()),
+            len(gains),
+            of_tasks,
+        )
 
 
 def _clusters(one: "Estimate", margin: float) -> int | None:
