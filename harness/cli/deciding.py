@@ -143,8 +143,8 @@ def decide(
     Raises:
         UserError: a name or a number is wrong, a run failed, or a budget pays for too few tasks of one of the two.
     """
-    from harness.cli.running import cores
     from harness.config.suite import load_suite
+    from harness.running.study import cores
 
     if not (math.isfinite(margin) and margin > 0):
         raise UserError(f"--margin {margin:g}: expected points of accuracy above 0, such as 1")
@@ -190,13 +190,9 @@ class _Pairs:
     @property
     def labels(self) -> tuple[str, str]:
         """Both as runs write them."""
-        from harness.config.notation import Written, parse
-        from harness.config.options import flat
-        from harness.config.registry import make
+        from harness.config.registry import canonical, make
 
-        first, second = (
-            str(Written(parse(x).name, flat(make("strategies", x), only_changed=True))) for x in (self.a, self.b)
-        )
+        first, second = (str(canonical(x, make("strategies", x))) for x in (self.a, self.b))
         return first, second
 
     def specs(self, pairs: int) -> "list[RunSpec]":
@@ -276,8 +272,10 @@ def _carry_out(specs: "list[RunSpec]", out: Path, *, jobs: int, device: str) -> 
     """
     from harness.running.executor import missing, run_all
     from harness.running.progress import watching
+    from harness.running.study import check_strategies
 
     todo = missing(specs, out, retry_failed=False)
+    check_strategies(todo)
     with watching(todo) as watch:
         outcomes = run_all(todo, out, jobs=min(jobs, max(1, len(todo))), watch=watch, device=device)
     failed = [outcome for outcome in outcomes if outcome.status != "done"]

@@ -21,7 +21,10 @@ class Phase(StrEnum):
 
 
 class Provenance(StrEnum):
+    """Where images come from: the data set itself, a copy of it that lacks classes, or a generator."""
+
     REAL = "real"
+    PARTIAL = "partial"
     EMULATED = "emulated"
 
 

@@ -4,7 +4,7 @@ from harness.config.notation import parse
 from harness.core.errors import UserError
 from reports.boards.board import Board
 from reports.boards.known import base_stream
-from reports.reading.shipped import family_of
+from reports.reading.unrecorded import family_of
 
 
 def pretraining_kin(board: Board) -> list[str]:

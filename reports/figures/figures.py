@@ -267,6 +267,9 @@ def _log_ticks(ax: Any) -> None:
     from matplotlib.ticker import FixedLocator, NullLocator
 
     low, high = sorted(ax.get_xlim())
+    # Room around what lies at one place; scaled anew, fixed ticks would leave none.
+    low, high = (low, high) if high > 1.01 * low else (low / 3, high * 3)
+    ax.set_xlim(low, high)
     decades = math.log10(high / low)
     steps = (1, 2, 5) if decades < 1.7 else (1, 3) if decades < 3.2 else (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -46,7 +46,8 @@ TERMS = (
      "backward; who needs half the FLOPs an image sees twice the images."),
     ("dense", "The pretrained net as it is, nothing removed."),
     ("keep, flops", "How much of the net is left: the share of the widths, or of the FLOPs of a prediction."),
-    ("real, emulated", "Images of the data set itself, or images drawn by a generator that imitates its kind. What "
+    ("real, partial, emulated", "Images of the data set itself, of a copy of it that lacks some of its "
+     "classes (its task is easier), or images drawn by a generator that imitates its kind. What "
      "holds for emulated tasks need not hold for real ones."),
     ("Pareto front", "Results that no other beats in both error and cost."),
     ("seed", "The start of all that is random in a run; several seeds tell luck from effect."),
@@ -60,15 +61,16 @@ FAMILIES = {
     "ridge": "As linear_probe, the head solved in closed form.",
     "ncm": "Nearest class mean of the untouched net's features; nothing is trained.",
     "knn": "Nearest neighbors among the untouched net's features; nothing is trained.",
-    "channel_pruned": "A share of every width of the net is removed before the first task; then finetuned.",
-    "filter_pruned": "A share of the filters inside blocks is removed before the first task; then finetuned.",
+    "channel_pruned": "A share of every width of the net is removed before the first task.",
+    "filter_pruned": "A share of the filters inside blocks is removed before the first task.",
     "ot_fused": "As pruned, but what is removed is merged into what stays by optimal transport.",
-    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before; then finetuned.",
+    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before.",
     "ot_merged": "Starts from the nets of earlier tasks, matched by optimal transport and averaged; then finetuned.",
     "adaptive_pruned": "Filters are removed while it is finetuned, stage by stage.",
     "compute_optimal": "The share of FLOPs that is kept is chosen from the budget, by a rule fitted on other tasks.",
     "tune": "Another strategy with its learning rate searched for on dev, every trial charged.",
     "avalanche": "A continual-learning method of avalanche-lib.",
+    "as_trained": "The checkpoint's own classifier on its own task; nothing is learnt.",
 }
 
 

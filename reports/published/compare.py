@@ -171,7 +171,7 @@ def differences(baseline: Baseline, number: Number, board: Board, label: str) ->
             found.append(f"{what} {str(setting[name])[:24]!r} here, {str(theirs)[:24]!r} there")
     place = _place(number, board)
     if place is not None and board.tasks["provenance"].iloc[place] != "real" and baseline.read != "export":
-        found.append("our task is emulated")
+        found.append(f"our task is {board.tasks['provenance'].iloc[place]}")
     return found
 
 

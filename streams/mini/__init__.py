@@ -8,8 +8,7 @@ from harness.core.stream import Stream
 from harness.core.task import Kind, Task
 from streams.data.prepared import Array, Prepared, prepared
 from streams.data.stored import stored_task
-from streams.mini import packaged
-from streams.mini.font_glyphs import font_glyphs
+from streams.mini import font_glyphs, packaged
 
 VERSION = "2"
 
@@ -18,7 +17,7 @@ _SETS: Mapping[str, Callable[[], Mapping[str, Array]]] = {
     "mnist_5k": packaged.mnist_5k,
     "texture_patches": packaged.texture_patches,
     "faces": packaged.faces,
-    "font_glyphs": font_glyphs,
+    "font_glyphs": font_glyphs.font_glyphs,
     "solar_cells": packaged.solar_cells,
 }
 

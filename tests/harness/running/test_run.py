@@ -11,7 +11,7 @@ from command import Harness
 from harness.config.suite import Suite, load_suite, made
 from harness.core.spec import PROTOCOL_VERSION, RunSpec
 from harness.learning.batches import Augment
-from harness.learning.training import RATES, STARTED
+from harness.learning.recipe import RATES, STARTED
 from harness.storage.records import canonical, line_of, read_log
 
 SUITE = """

@@ -32,7 +32,7 @@ def test_the_family_of_a_task_changes_no_fingerprint():
 
 def test_old_records_of_the_tasks_that_ship_are_read_as_if_they_named_their_families():
     from harness.config.suite import opened
-    from reports.reading.shipped import family_of
+    from reports.reading.unrecorded import family_of
 
     for stream in ("nevis-mini", "nevis22"):
         tasks = list(opened(stream))
