@@ -168,7 +168,7 @@ def run(
         _check_device(device)
     specs = chosen(suite, options)
     todo = missing(specs, out, retry_failed=retry_failed)
-    _check_strategies(todo)
+    check_strategies(todo)
     if todo:
         _check_writable(out)
     jobs = min(options["jobs"] or cores(), max(1, len(todo)))
@@ -227,7 +227,7 @@ def _check_device(device: str) -> None:
         raise UserError(f"--device {device} cannot be used here: {reason}; expected cpu, cuda or cuda:N") from error
 
 
-def _check_strategies(specs: list[RunSpec]) -> None:
+def check_strategies(specs: list[RunSpec]) -> None:
     """Refuse nets that do not take the image size, and what cannot be made of a net, before any run begins."""
     from harness.compute.sizes import check_size
     from harness.config.registry import make
