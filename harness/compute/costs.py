@@ -309,7 +309,7 @@ def _ormqr(_reflectors: Any, tau: Any, other: Any, left: bool = True, *_: Any, *
 
 def _lstsq(matrix: Any, right: Any, *_: Any, **__: Any) -> int:
     # The factor, what it makes of the right side, and a triangle to solve.
-    _, _, n = _sides(matrix)
+    n = _sides(matrix)[2]
     columns = int(right[-1]) if len(right) >= len(matrix) else 1
     return _r_of_qr(matrix) + prod(matrix[:-2]) * columns * (4 * int(matrix[-2]) * n - n * n)
 

@@ -21,7 +21,7 @@ class Threads:
 
     def __enter__(self) -> "Threads":
         if not _watching:
-            threading.Thread.start = _start  # type: ignore[method-assign]
+            threading.Thread.start = _start  # type: ignore[method-assign, assignment]
         _watching.append(self)
         return self
 
