@@ -1,21 +1,25 @@
 """What if a net is pruned while it learns? The more of the budget is gone, the smaller and cheaper it becomes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
+
+from torch import Tensor
 
 from harness.compute.backbone import Classifier
 from harness.core.errors import UserError
 from harness.core.task import Examples, Task
 from harness.learning.context import Context
+from harness.learning.recipe import Settled
+from harness.learning.strategy import Strategy
 from harness.learning.training import fit
 from strategies.bodies.structure.pruning import Pruning, pruned
-from strategies.finetune import Finetune
+from strategies.learners.finetune import Finetune
 from strategies.learners.starting import limit_to
 from strategies.learners.stretch import stretch
 
 
 @dataclass
-class AdaptivePruned(Finetune):
+class AdaptivePruned(Strategy):
     """Train in stages of equal budget, the first with the dense net; after each, filters are removed.
 
     Filters are those of ``filter_pruned``, scored on the weights as the task has left them; their number, or with
@@ -26,19 +30,20 @@ class AdaptivePruned(Finetune):
         stages: how many nets there are, the dense one included.
     """
 
+    finetune: Finetune = field(default_factory=Finetune)
     pruning: Pruning = Pruning()
     stages: int = 3
 
-    statistics_hold: ClassVar[bool] = False
+    whole: ClassVar[str] = "it prunes between stages of training, so it finetunes"
 
     def __post_init__(self) -> None:
         if self.stages < 2:
             raise UserError(
                 f"adaptive_pruned(stages={self.stages}): expected at least 2, the dense net and a pruned one"
             )
-        if self.start.init not in ("pretrained", "scratch"):
+        if self.finetune.start.init not in ("pretrained", "scratch"):
             raise UserError(
-                f"adaptive_pruned(init={self.start.init}): what a task leaves is pruned; expected pretrained"
+                f"adaptive_pruned(init={self.finetune.start.init}): what a task leaves is pruned; expected pretrained"
             )
 
     def a_step(self) -> Pruning:
@@ -48,15 +53,25 @@ class AdaptivePruned(Finetune):
             return replace(self.pruning, flops=self.pruning.flops**root)
         return replace(self.pruning, keep=keep**root)
 
-    def train(self, net: Classifier, data: Examples, task: Task, ctx: Context) -> Classifier:
-        each = self.a_step()
+    def prepare(self, ctx: Context) -> None:
+        self.finetune.prepare(ctx)
+
+    def learn(self, task: Task, ctx: Context) -> None:
+        self.finetune.learn_by(self._in_stages, task, ctx, statistics_hold=False)
+
+    def predict(self, task: Task, images: Tensor) -> Tensor:
+        return self.finetune.predict(task, images)
+
+    def _in_stages(self, net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Classifier:
+        # A start of another shape is nothing that could be kept.
+        recipe, each = replace(recipe, choose="end"), self.a_step()
         flops, seconds = ctx.meter.remaining_flops / self.stages, ctx.meter.remaining_seconds / self.stages
         for stage in range(self.stages - 1):
             with stretch(ctx, flops=flops, seconds=seconds) as part:
-                fit(net, data, part, name=f"{task.name} stage {stage}", recipe=self.settled())
+                fit(net, data, part, name=f"{task.name} stage {stage}", recipe=recipe)
             with ctx.meter.phase("prune"):
                 body = pruned(net.body, ctx.size, "filter", each, seed=ctx.seed)
-            limit_to(self.scope, body)
+            limit_to(self.finetune.scope, body)
             net = Classifier(body, net.head)
-        fit(net, data, ctx, name=task.name, recipe=self.settled())
+        fit(net, data, ctx, name=task.name, recipe=recipe)
         return net

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,18 +20,25 @@ from harness.compute.meter import ComputeMeter
 from harness.core.errors import UserError
 from harness.core.seeding import named_seed
 from harness.core.task import Split, Task
+from harness.learning.composition import Composition
 from harness.learning.context import Context
+from harness.learning.recipe import LearnerRecipe
 from harness.learning.strategy import Strategy
-from harness.learning.training import Recipe
+from strategies.bodies.channel_pruned import ChannelPruned
+from strategies.bodies.filter_pruned import FilterPruned
+from strategies.bodies.ot_fused import OTFused
 from strategies.bodies.structure.pruning import Pruning
-from strategies.channel_pruned import ChannelPruned
-from strategies.filter_pruned import FilterPruned
-from strategies.finetune import Finetune, Start
-from strategies.learners.starting import Head
+from strategies.learners.finetune import Finetune, Start
 from strategies.learners.stretch import stretch
-from strategies.ot_fused import OTFused
 
 Family = Literal["filter", "channel", "ot"]
+
+FAMILIES: dict[Family, tuple[str, Any]] = {
+    "filter": ("filter_pruned", FilterPruned),
+    "channel": ("channel_pruned", ChannelPruned),
+    "ot": ("ot_fused", OTFused),
+}
+"""The body of each family, and its name."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,14 @@ class ComputeOptimal(Strategy):
         family: filter or channel pruning, or ``ot``: filters fused by optimal transport.
     """
 
+    whole: ClassVar[str] = "its rule was fitted on finetuning"
+
     family: Family = "filter"
     start: Start = Start()
-    head: Head = Head()
-    recipe: Recipe = Recipe()
+    recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
-    _made: dict[float, Finetune] = field(default_factory=dict, init=False, repr=False)
+    _made: dict[float, Composition | Finetune] = field(default_factory=dict, init=False, repr=False)
     _paid: list[float] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -98,11 +106,13 @@ class ComputeOptimal(Strategy):
         if not 0 < epochs < math.inf:
             raise UserError(f"compute_optimal: task {task.name!r} has no budget of FLOPs; expected one in ep or flops")
         used = self._at(fitted(self.family).share(epochs), ctx)
-        used.recipe = self.recipe
+        trained = used.learner if isinstance(used, Composition) else used
+        assert isinstance(trained, Finetune)
+        trained.recipe = self.recipe
         used.learn(task, ctx)
-        self._used, self.net = used, used.net
+        self._used, self.net = used, trained.net
 
-    def _at(self, share: float, ctx: Context) -> Finetune:
+    def _at(self, share: float, ctx: Context) -> Composition | Finetune:
         """The strategy that keeps ``share``, prepared; charged unless a task has paid for it already."""
         if share not in self._made:
             if share in self._paid:
@@ -114,7 +124,7 @@ class ComputeOptimal(Strategy):
                 self._paid.append(share)
         return self._made[share]
 
-    def _prepared(self, share: float, ctx: Context) -> Finetune:
+    def _prepared(self, share: float, ctx: Context) -> Composition | Finetune:
         for reached in fitted(self.family).tried:
             if reached >= share:
                 made = self._family(reached)
@@ -130,18 +140,12 @@ class ComputeOptimal(Strategy):
                     return made
         raise AssertionError("the dense net is always tried")
 
-    def _family(self, share: float) -> Finetune:
-        start, head, recipe = self.start, self.head, self.recipe
+    def _family(self, share: float) -> Composition | Finetune:
+        learner = Finetune(start=self.start, recipe=self.recipe)
         if share >= 1:
-            return Finetune(start=start, head=head, recipe=recipe)
-        pruning = Pruning(flops=share)
-        match self.family:
-            case "filter":
-                return FilterPruned(start=start, head=head, recipe=recipe, pruning=pruning)
-            case "channel":
-                return ChannelPruned(start=start, head=head, recipe=recipe, pruning=pruning)
-            case "ot":
-                return OTFused(start=start, head=head, recipe=recipe, pruning=pruning)
+            return learner
+        name, body = FAMILIES[self.family]
+        return Composition(body(pruning=Pruning(flops=share)), learner, body_name=name)
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         return self._used.untrained(task, ctx)

@@ -1,8 +1,9 @@
 """What if a task starts from all the nets learnt before it at once? Merging by optimal transport, then finetuning."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -10,13 +11,14 @@ from harness.compute.backbone import Classifier
 from harness.core.errors import UserError
 from harness.core.task import Task
 from harness.learning.context import Context
+from harness.learning.strategy import Strategy
 from strategies.bodies.structure.pruning import prunable
 from strategies.bodies.transport.alignment import averaged, match, match_flops, matchable
-from strategies.finetune import Finetune
+from strategies.learners.finetune import Finetune
 
 
 @dataclass
-class OTMerged(Finetune):
+class OTMerged(Strategy):
     """Start each task from the mean of the nets of the last tasks, their units matched to the pretrained net's.
 
     The first task starts from the pretrained net. Matching is charged to the task, in phase ``fuse``.
@@ -27,8 +29,11 @@ class OTMerged(Finetune):
             are: what was finetuned from one pretrained net is mostly still in its order.
     """
 
+    finetune: Finetune = field(default_factory=Finetune)
     parents: int = 3
     match_share: float = 0.3
+
+    whole: ClassVar[str] = "it merges the nets that finetuning leaves behind, so it finetunes"
 
     _first: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
     """A copy of the pretrained net."""
@@ -38,19 +43,23 @@ class OTMerged(Finetune):
     def __post_init__(self) -> None:
         if self.parents < 1:
             raise UserError(f"parents={self.parents}: expected at least 1 net to start from, such as parents=3")
-        if self.start.init != "pretrained":
-            raise UserError(f"ot_merged(init={self.start.init}): it starts from merged nets; leave out init")
+        if self.finetune.start.init != "pretrained":
+            raise UserError(f"ot_merged(init={self.finetune.start.init}): it starts from merged nets; leave out init")
 
     def prepare(self, ctx: Context) -> None:
-        super().prepare(ctx)
-        self._first = self._new_body
+        first = ctx.body()
+        self._first = lambda: copy.deepcopy(first)
+        self.finetune.begin_with(first)
 
     def learn(self, task: Task, ctx: Context) -> None:
         if self._bodies:
-            self._begin_with(self._merged(ctx))
-        super().learn(task, ctx)
-        assert isinstance(self.net, Classifier)
-        self._bodies = [*self._bodies, self.net.body.state_dict()][-self.parents :]
+            self.finetune.begin_with(self._merged(ctx))
+        self.finetune.learn(task, ctx)
+        assert isinstance(self.finetune.net, Classifier)
+        self._bodies = [*self._bodies, self.finetune.net.body.state_dict()][-self.parents :]
+
+    def predict(self, task: Task, images: Tensor) -> Tensor:
+        return self.finetune.predict(task, images)
 
     def _merged(self, ctx: Context) -> nn.Module:
         assert self._first is not None, "prepare comes before learn"

@@ -7,7 +7,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from harness.core.task import Examples, Kind, Split, Task
 from harness.learning.batches import loss_of, stratified, targets
 from harness.learning.context import Context
 from harness.learning.evaluation import mean_average_precision
+from harness.learning.recipe import Recipe
 from harness.learning.strategy import Infeasible, Strategy
-from harness.learning.training import Diverged, Recipe
+from harness.learning.training import Diverged
 from harness.storage.run_folder import EACH
 from strategies.learners.stretch import stretch
 
@@ -47,11 +48,14 @@ class Tune(Strategy):
     rates: list[float] = field(default_factory=lambda: [0.1, 0.3, 1.0, 3.0])
     search_share: float = 0.5
 
-    nets: nn.ModuleList = field(default_factory=nn.ModuleList, init=False, repr=False)
+    whole: ClassVar[str] = "what it tunes is named by its strategy option, which may be a body with a learner"
 
     def __post_init__(self) -> None:
-        self._tuned: Any = make("strategies", self.strategy)
-        if not isinstance(getattr(self._tuned, "recipe", None), Recipe):
+        self._tuned: Strategy = make("strategies", self.strategy)
+        parts = (self._tuned, *(held for held in vars(self._tuned).values() if isinstance(held, Strategy)))
+        self._trained: Any = next((p for p in parts if isinstance(getattr(p, "recipe", None), Recipe)), None)
+        """What of it holds the recipe."""
+        if self._trained is None:
             raise UserError(f"tune(strategy={self.strategy!r}): it has no learning rate to search")
         if self._tuned.shares_weights:
             raise UserError(
@@ -72,19 +76,17 @@ class Tune(Strategy):
         self._tuned.prepare(ctx)
 
     def adapted(self, body: nn.Module, size: int) -> nn.Module:
-        adapted: nn.Module = self._tuned.adapted(body, size)
-        return adapted
+        return self._tuned.adapted(body, size)
 
     def learn(self, task: Task, ctx: Context) -> None:
-        own: Recipe = self._tuned.recipe
-        self._tuned.recipe = self._found(task, ctx)
+        own: Recipe = self._trained.recipe
+        self._trained.recipe = self._found(task, ctx)
         self._tuned.learn(task, ctx)
-        self._tuned.recipe = own
-        self.nets = nn.ModuleList(held for held in vars(self._tuned).values() if isinstance(held, nn.Module))
+        self._trained.recipe = own
 
     def _found(self, task: Task, ctx: Context) -> Recipe:
         """The recipe that did best on dev; the strategy's own where the budget does not pay for trials."""
-        own: Recipe = self._tuned.recipe
+        own: Recipe = self._trained.recipe
         part = self.search_share / len(self.rates)
         flops, seconds = part * ctx.meter.remaining_flops, part * ctx.meter.remaining_seconds
         dev = task.load(Split.DEV)
@@ -97,7 +99,7 @@ class Tune(Strategy):
         scores = []
         with ctx.meter.phase("search"):
             for rate in self.rates:
-                self._tuned.recipe = replace(own, rate=own.rate * rate)
+                self._trained.recipe = replace(own, rate=own.rate * rate)
                 try:
                     with stretch(
                         ctx, flops=(1 - ASKED) * flops, seconds=(1 - ASKED) * seconds, phase="search"
@@ -127,16 +129,13 @@ class Tune(Strategy):
         return float((logits.argmax(dim=1).numpy() == dev.labels).mean()), -loss
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
-        found: Callable[[Tensor], Tensor] | None = self._tuned.untrained(task, ctx)
-        return found
+        return self._tuned.untrained(task, ctx)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
-        logits: Tensor = self._tuned.predict(task, images)
-        return logits
+        return self._tuned.predict(task, images)
 
     def state(self) -> Mapping[str, Any]:
-        state: Mapping[str, Any] = self._tuned.state()
-        return state
+        return self._tuned.state()
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self._tuned.load_state(state)

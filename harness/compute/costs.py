@@ -378,7 +378,7 @@ def _packed(*args: Any, out_val: Any, **_: Any) -> int:
 
 OURS: dict[str, Formula] = {
     "nevis_harness::depthwise_weight_gradient": _depthwise_weight_gradient,
-    "nevis_harness::recalled": _known_beforehand,
+    "nevis_harness::memoised": _known_beforehand,
     "aten::convolution_backward": _convolution_backward,
     "aten::mkldnn_convolution": _convolved,
     "aten::cudnn_convolution_relu": _convolved,

@@ -7,27 +7,26 @@ solvers are counted (:mod:`harness.compute.costs`); norms, activations and the o
 
 import copy
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.compute.backbone import Classifier, structure
+from harness.compute.backbone import Classifier, by_structure
 from harness.compute.convolutions import LIBRARY
 from harness.compute.costs import cost_of, name_of
 from harness.compute.free import is_free
 from harness.core.errors import UserError
-from harness.storage.memo import once
 
-LIBRARY.define("recalled(Tensor output, int flops) -> Tensor")
-recalled_op = torch.ops.nevis_harness.recalled
+LIBRARY.define("memoised(Tensor output, int flops) -> Tensor")
+memoised_op = torch.ops.nevis_harness.memoised
 """An output that is known already, and the FLOPs that it took, as an operation for whoever counts."""
 
 
-@torch.library.impl(LIBRARY, "recalled", "CompositeExplicitAutograd")
-def _recalled(output: Tensor, flops: int) -> Tensor:
+@torch.library.impl(LIBRARY, "memoised", "CompositeExplicitAutograd")
+def _memoised(output: Tensor, flops: int) -> Tensor:
     return output.clone()
 
 
@@ -102,10 +101,6 @@ def flops_train(net: nn.Module, *shape: int) -> int:
     return _counted(net, shape, backward=True)
 
 
-_known: dict[Hashable, int] = {}
-"""What nets of one structure cost: a body is adapted once and trained on many tasks."""
-
-
 def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
     if isinstance(net, Classifier) and isinstance(net.head, nn.Linear):
         # Heads differ from task to task and their cost is known, so that a body is counted only once.
@@ -113,10 +108,8 @@ def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
         asked = [net.head.weight.requires_grad, any(p.requires_grad for p in net.body.parameters())]
         passes = 1 + (sum(asked) if backward else 0)
         return _counted(net.body, shape, backward=backward) + 2 * shape[0] * width * classes * passes
-    key = (backward, shape, structure(net))
-    if key not in _known:
-        _known[key] = once(("flops", key), lambda: _counted_on_meta(net, shape, backward))
-    return _known[key]
+    # A body is adapted once and trained on many tasks.
+    return by_structure(("flops", backward, shape), net, lambda: _counted_on_meta(net, shape, backward))
 
 
 def _counted_on_meta(net: nn.Module, shape: tuple[int, ...], backward: bool) -> int:

@@ -31,17 +31,25 @@ def build(what: str, made: Callable[..., Any], written: Written) -> Any:
 
 def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
     """The options of a dataclass object, frozen values inside it included, by their flat names."""
+    if hasattr(type(value), "flat_options"):
+        # Made of parts that have options of their own, it says how they are written.
+        own: dict[str, Any] = value.flat_options(only_changed=only_changed)
+        return own
     options: dict[str, Any] = {}
     for field in fields(value):
         if not field.init:
             continue
         held = getattr(value, field.name)
         if is_dataclass(held) and not isinstance(held, type):
-            inner = flat(held)
-            if only_changed:
-                default = _default(field)
-                base = flat(default) if is_dataclass(default) and type(default) is type(held) else {}
-                inner = {key: item for key, item in inner.items() if key not in base or base[key] != item}
+            inner, default = flat(held), _default(field)
+            if only_changed and is_dataclass(default) and type(default) is type(held):
+                # Both against the defaults of their class: what is left open in one may be written in the other.
+                changed, base = flat(held, only_changed=True), flat(default, only_changed=True)
+                inner = {
+                    key: item
+                    for key, item in (inner | changed).items()
+                    if changed.get(key, MISSING) != base.get(key, MISSING)
+                }
             options |= inner
         elif not (only_changed and _default(field) == held):
             options[field.name] = held
@@ -49,14 +57,39 @@ def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
 
 
 def flat_names(cls: type) -> dict[str, Any]:
-    """Every option name of a dataclass, with its type."""
-    hints = get_type_hints(cls)
+    """Every option name of a dataclass, with its type.
+
+    Raises:
+        UserError: two fields would be written the same.
+    """
+    hints = _hints(cls)
     names: dict[str, Any] = {}
     for field in fields(cls):
         if field.init:
             inner = _dataclass_in(hints[field.name])
-            names |= flat_names(inner) if inner else {field.name: hints[field.name]}
+            mine = flat_names(inner) if inner else {field.name: hints[field.name]}
+            if twice := sorted(names.keys() & mine.keys()):
+                raise UserError(
+                    f"{cls.__module__}:{cls.__qualname__} has two options named {twice[0]!r}, one of them inside "
+                    f"{field.name!r}: written flat, one would hide the other; rename one"
+                )
+            names |= mine
     return names
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """The types of a class's fields.
+
+    Raises:
+        UserError: one of them is not there when the program runs.
+    """
+    try:
+        return get_type_hints(cls)
+    except NameError as error:
+        raise UserError(
+            f"{cls.__module__}:{cls.__qualname__}: its annotations need {error.name!r}, which is not imported when the "
+            "program runs; import it outside of TYPE_CHECKING"
+        ) from error
 
 
 def _default(field: Any) -> Any:
@@ -78,7 +111,7 @@ def _fill(cls: type, options: dict[str, Any], text: str, what: str) -> Any:
 
 
 def _fill_known(cls: type, options: Mapping[str, Any], text: str, what: str) -> Any:
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     values: dict[str, Any] = {}
     for field in fields(cls):
         if not field.init:
@@ -87,7 +120,7 @@ def _fill_known(cls: type, options: Mapping[str, Any], text: str, what: str) -> 
         if inner:
             # The outer class may give the frozen value other defaults than its own class does.
             default = _default(field)
-            base = flat(default) if default is not MISSING else {}
+            base = flat(default, only_changed=True) if default is not MISSING else {}
             mine = {key: options[key] for key in flat_names(inner) if key in options}
             values[field.name] = _fill_known(inner, base | mine, text, what)
         elif field.name in options:

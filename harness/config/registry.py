@@ -1,6 +1,7 @@
-"""What is there, and where? Strategies, streams and backbones by name, from entry points or ``module:attribute``."""
+"""What is there, and where? Strategies, their bodies and learners, streams, backbones: by entry point or module."""
 
 import ast
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -12,10 +13,19 @@ from typing import Any, Literal
 from harness.config.notation import Written, parse
 from harness.core.errors import UserError, unknown
 
-Group = Literal["strategies", "streams", "backbones"]
-_ONE = {"strategies": "strategy", "streams": "stream", "backbones": "backbone"}
+Group = Literal["strategies", "bodies", "learners", "streams", "backbones"]
+_ONE = {
+    "strategies": "strategy",
+    "bodies": "body",
+    "learners": "learner",
+    "streams": "stream",
+    "backbones": "backbone",
+}
 _CLASS = {
     "strategies": "harness.learning.strategy:Strategy",
+    "bodies": "harness.learning.body:Body",
+    # What cannot learn on another body says so itself.
+    "learners": "harness.learning.strategy:Strategy",
     "streams": "harness.core.stream:Stream",
     "backbones": "harness.compute.backbone:Backbone",
 }
@@ -25,11 +35,15 @@ _CLASS = {
 def entries(group: Group) -> dict[str, EntryPoint]:
     """The entry points of ``harness.<group>``, sorted by name; nothing is imported.
 
+    A body with finetuning, and a learner on the pretrained net, are strategies: they are named among them too.
+
     Raises:
         UserError: two installed packages claim one name.
     """
     found: dict[str, EntryPoint] = {}
-    for entry in sorted(entry_points(group=f"harness.{group}"), key=lambda e: e.name):
+    groups = ("strategies", "bodies", "learners") if group == "strategies" else (group,)
+    there = [entry for name in groups for entry in entry_points(group=f"harness.{name}")]
+    for entry in sorted(there, key=lambda e: e.name):
         if entry.name in found and found[entry.name].value != entry.value:
             raise UserError(
                 f"{_ONE[group]} {entry.name!r} is registered twice: {found[entry.name].value} and {entry.value}; "
@@ -52,11 +66,31 @@ def make(group: Group, text: str) -> Any:
     maker, written = _find(group, written)
     if not callable(maker):
         raise UserError(f"{_ONE[group]} {text!r} names a {type(maker).__name__}; expected a class or a function")
+    if group == "strategies":
+        # Later layers define what a body is; this one only looks names up.
+        body, composition = import_module("harness.learning.body"), import_module("harness.learning.composition")
+        if isinstance(maker, type) and issubclass(maker, body.Body):
+            return composition.compose(maker, written)
+        if isinstance(maker, type) and "learner" in written.options and "learner" not in signature(maker).parameters:
+            raise UserError(f"strategy {text!r} takes no learner: {getattr(maker, 'whole', 'it is no body')}")
     made = build(_ONE[group], maker, written)
     module, _, name = _CLASS[group].partition(":")
     if not isinstance(made, getattr(import_module(module), name)):
         raise UserError(f"{_ONE[group]} {text!r} gives a {type(made).__name__}; expected a {name}")
     return made
+
+
+def canonical(text: str, strategy: Any) -> Written:
+    """The one form in which ``strategy``, that ``text`` names, is called by: options that are as always are left out.
+
+    A learner on the dense body is called by the learner's name, as it is without one.
+    """
+    from harness.config.options import flat
+
+    written = parse(text)
+    if written.name == "dense":
+        written = parse(str(written.options.get("learner", "finetune")))
+    return Written(written.name, flat(strategy, only_changed=True))
 
 
 def takes(group: Group, text: str, option: str) -> bool:
@@ -79,6 +113,9 @@ def module_of(group: Group, text: str) -> str:
 
 def _find(group: Group, written: Written) -> tuple[Any, Written]:
     known, what = entries(group), _ONE[group]
+    if group == "learners" and written.name not in known:
+        # A strategy that learns on no other body says why, once it is opened.
+        known = {**entries("strategies"), **known}
     family, _, member = written.name.partition(":")
     if written.name in known:
         return _load(what, written.name, known[written.name].value), written
@@ -96,12 +133,23 @@ def _load(what: str, name: str, place: str) -> Any:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or "?"
+        top = sys.modules.get(module_name.partition(".")[0])
+        if missing != module_name.partition(".")[0] and top is not None and not hasattr(top, "__path__"):
+            raise UserError(
+                f"{what} {name!r} is in the package {top.__name__!r}, which {top.__file__} hides; rename that file"
+            ) from error
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise UserError(f"{what} {name!r}: no module {missing!r}; is it on PYTHONPATH?") from error
         raise UserError(f"{what} {name!r} needs the package {missing!r}: pip install {missing}") from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:
+        own = Path(f"{module_name}.py")
+        if own.is_file() and Path(module.__file__ or "").resolve() != own.resolve():
+            raise UserError(
+                f"{what} {name!r}: {module_name!r} is the package at {module.__file__} and not the {own} here; "
+                "give that file another name"
+            ) from error
         names = [n for n in vars(module) if not n.startswith("_")]
         raise unknown(f"attribute of module {module_name!r} named", attribute, names) from error
 

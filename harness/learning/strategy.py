@@ -31,6 +31,9 @@ class Strategy(ABC):
     resumable: ClassVar[bool] = True
     """False where what the next task needs is more than tensors and plain values: an interrupted run starts again."""
 
+    whole: ClassVar[str] = "it makes its nets itself"
+    """Why it takes no ``learner``; of no matter for a :class:`Learner`."""
+
     def prepare(self, ctx: "Context") -> None:
         """What is done once, before the stream: charged in full to the first task, outside its cap."""
 
@@ -46,6 +49,11 @@ class Strategy(ABC):
     def shapes_from_weights(self) -> bool:
         """Whether the shapes that ``adapted`` gives depend on weights, so that they cannot be told without them."""
         return False
+
+    @property
+    def body_digest(self) -> str:
+        """Names what ``prepare`` made of the backbone, by its content; empty where that was nothing."""
+        return ""
 
     @abstractmethod
     def learn(self, task: "Task", ctx: "Context") -> None:
@@ -75,3 +83,29 @@ class Strategy(ABC):
         """Take back what ``state`` gave."""
         if state:
             raise NotImplementedError(f"{type(self).__name__} gives a state but has no load_state to take it back")
+
+
+class Learner(Strategy):
+    """A strategy that has its net from ``ctx.body()`` or ``ctx.classifier()``: it learns on any body.
+
+    By itself it learns on the pretrained backbone as it is; ``filter_pruned(flops=0.5, learner=NAME)`` gives it what
+    that body made of the backbone. It asks ``ctx.num_features`` how wide the features are, not the backbone.
+    """
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether it starts from pretrained weights; False: from random ones, which the body then is made of."""
+        return True
+
+
+def nets(strategy: Strategy) -> "list[nn.Module]":
+    """The modules that ``strategy``, or a strategy that it is made of, holds as attributes: what predicts."""
+    from torch import nn
+
+    found: list[nn.Module] = []
+    for held in vars(strategy).values():
+        if isinstance(held, nn.Module):
+            found.append(held)
+        elif isinstance(held, Strategy):
+            found += nets(held)
+    return found

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.errors import UserError
+from harness.storage.cache import cache_folder
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _LOG = logging.getLogger("harness")
@@ -42,13 +43,6 @@ class Prepared:
         """SHA-256 over the checksums of the arrays ``names``: names exactly what they hold."""
         text = json.dumps([[name, self.checksums[name]] for name in names])
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def cache_folder() -> Path:
-    """``NEVIS_HARNESS_CACHE`` if set, else ``nevis-harness`` in the user's cache folder."""
-    if named := os.environ.get("NEVIS_HARNESS_CACHE"):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nevis-harness"
 
 
 def prepared(name: str, make: Callable[[], Mapping[str, Array]], *, cache: Path | None = None) -> Prepared:

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.compute.backbone import Backbone
+from harness.compute.backbone import Backbone, Classifier
 from harness.compute.caps import dense_flops
 from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
 from harness.core.spec import Setting
 from harness.core.task import Examples, Kind, Phase, Provenance, Split, Task
 from harness.learning.context import Context
+from harness.learning.strategy import nets
 
 SIZE = 16
 
@@ -135,6 +136,13 @@ class Run:
             self.strategy.prepare(self.ctx)
         self.ctx.dense_flops = dense_flops(opened, task.num_classes, size)
         self.meter = ComputeMeter(flops=epochs * self.ctx.dense_flops * task.sizes[Split.TRAIN])
+
+    @property
+    def net(self) -> Classifier:
+        """The net that predicts."""
+        (net,) = nets(self.strategy)
+        assert isinstance(net, Classifier)
+        return net
 
     def learn(self) -> "Run":
         self.ctx.meter = self.meter

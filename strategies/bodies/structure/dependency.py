@@ -12,6 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from harness.core.errors import UserError
+
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
 _MAPPING_FAILS = (TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError)
@@ -19,6 +21,18 @@ _MAPPING_FAILS = (TypeError, ValueError, IndexError, ZeroDivisionError, Attribut
 
 WORK = 20_000_000
 """Units of layers that are looked at before a net counts as too entangled: some 20 seconds. DenseNet-201 takes 3 M."""
+
+
+TESTED = "1.6"
+"""The torch-pruning whose graph is read here, private names included; setup.cfg asks for it."""
+
+
+def _check_version(package: Any) -> None:
+    if ".".join(package.__version__.split(".")[:2]) != TESTED:
+        raise UserError(
+            f"torch-pruning {package.__version__} is installed; pruning and fusing read names inside of {TESTED}, "
+            f"which another version may have changed: pip install 'torch-pruning=={TESTED}.*'"
+        )
 
 
 class Entangled(Exception):
@@ -43,6 +57,8 @@ class Tied:
 def traced(probe: nn.Module, images: Tensor, outputs: list[Any]) -> Any:
     """The dependency graph of ``probe``; what the net gave is put into ``outputs``."""
     import torch_pruning
+
+    _check_version(torch_pruning)
     from torch_pruning.dependency import index_mapping, shape_infer
 
     def seen(out: Any) -> Any:

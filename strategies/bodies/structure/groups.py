@@ -85,8 +85,8 @@ class Widths:
 def channel_groups(net: nn.Module, size: int) -> list[Group]:
     """The groups of ``net`` for images of ``size`` px, in the order in which the net computes them.
 
-    Left out, because they cannot lose single units: widths cut by a split, heads of attention, and widths of layers
-    that are used twice.
+    Left out, because they cannot lose single units: widths cut by a split, heads of attention, widths of layers that
+    are used twice, and those that a shortcut widens by channels of zeros.
 
     Raises:
         UserError: a layer takes no part in the forward pass, such as a head that it does not ask: it would be left
@@ -203,6 +203,12 @@ def _group(graph: Any, net: nn.Module, one: Tied) -> Group:
         residual=residual,
         blocks=blocks,
     )
+
+
+def _pads(module: Any, index: Tensor) -> bool:
+    """Whether units lie behind the end of a layer: a shortcut has added channels of zeros, and the graph lost count."""
+    lengths = [max(entry.shape) for entry in (getattr(module, "weight", None), module) if isinstance(entry, Tensor)]
+    return bool(lengths) and int(index.max()) >= max(lengths[0], getattr(module, "in_channels", 0))
 
 
 def _part(module: Any, out: bool) -> tuple[Role, int]:

@@ -42,10 +42,12 @@ def test_a_bare_word_stands_for_itself() -> None:
         "a(1)",
         "a(**b)",
         "a(b=__import__('os').system('x'))",
-        "a(b=c())",
+        "a(b=x y)",
+        "a(b='x)",
+        "a(b=[1)",
         "a(b=1)(c=2)",
         "a(b=1, b=2)",
-        "a(b=c.d)",
+        "a(b=fold:x/y)",
         "a b",
         "é" * 9,
         "a(" + "(" * 500,
@@ -56,9 +58,25 @@ def test_what_is_no_name_with_literals_is_refused(text: str) -> None:
         parse(text)
 
 
-def test_a_name_with_options_inside_another_is_asked_for_in_quotes() -> None:
-    with pytest.raises(UserError, match="write it in quotes"):
-        parse("capped(stream=nevis22(seed=4), train=250)")
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "nevis22(seed=4, tasks=[voc-2007, umist])",
+        "nevis-mini",
+        "my_module:stream(k=[1, (2, x)])",
+        "folder(name='a (b), c.toml')",
+    ],
+)
+def test_a_spec_inside_another_takes_every_form_that_stands_outside(inner: str) -> None:
+    quoted = parse(f"capped(stream={str(parse(inner))!r}, train=250)")
+    assert parse(f"capped(stream={inner}, train=250)") == quoted
+    assert parse(quoted.options["stream"]) == parse(inner)
+
+
+def test_words_with_other_signs_are_asked_for_in_quotes() -> None:
+    with pytest.raises(UserError, match="written in quotes"):
+        parse("nevis22(tasks=[voc/2007])")
+    assert parse("nevis22(tasks=[voc-2007])").options["tasks"] == ["voc-2007"]
 
 
 @pytest.mark.parametrize("text", ["0.1ep", "2e+12flops", "60s", "stream:1ep", "stream:60s"])

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.cli.running import check_strategies, chosen
 from harness.compute.sizes import shape_only
 from harness.config.registry import make
 from harness.core.errors import UserError
+from harness.running.study import Asked, check_strategies
 from strategies.bodies.structure import dependency
 from strategies.bodies.structure.attention import with_prunable_attention
 from strategies.bodies.structure.groups import widths
@@ -106,8 +106,7 @@ def test_a_tangled_net_is_followed_within_the_bound() -> None:
     ],
 )
 def test_what_cannot_run_is_refused_before_any_run(backbone: str, said: str) -> None:
-    options = {"backbone": backbone, "size": 64, "strategies": ["filter_pruned"], "budgets": ["1ep"], "seeds": 1,
-               "streams": ["nevis22(tasks=[umist])"], "final": False, "skip_missing": False, "shard": None}  # fmt: skip
-    specs = chosen("smoke", options)
+    asked = Asked("smoke", ["nevis22(tasks=[umist])"], ["filter_pruned"], ["1ep"], seeds=1, backbone=backbone, size=64)
+    specs = asked.specs()
     with pytest.raises(UserError, match=said):
         check_strategies(specs)

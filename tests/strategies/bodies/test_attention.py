@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from harness.compute.flops import Counter, flops_forward, flops_train
+from strategies.bodies.channel_pruned import ChannelPruned
+from strategies.bodies.filter_pruned import FilterPruned
+from strategies.bodies.ot_fused import OTFused
 from strategies.bodies.structure.attention import with_prunable_attention
 from strategies.bodies.structure.pruning import Pruning, kept_units, prunable, pruned
 from strategies.bodies.structure.removal import remove
 from strategies.bodies.structure.units import positions_first, weight_of
 from strategies.bodies.transport.fusion import Scale, Transport, fuse
-from strategies.channel_pruned import ChannelPruned
-from strategies.filter_pruned import FilterPruned
-from strategies.ot_fused import OTFused
 
 SIZE, PATCH, WIDTH, DEPTH, HEADS, HIDDEN = 16, 8, 16, 2, 4, 32
 TOKENS = (SIZE // PATCH) ** 2 + 1

@@ -59,7 +59,7 @@ def test_the_slices_that_stay_are_the_largest(small_net: Callable[..., nn.Module
 
 def test_a_flops_target_is_met_and_the_net_learns(run: Callable[..., Any]) -> None:
     learnt = run("conv_in_pruned(flops=0.6, allocation=global)", epochs=0.2).learn()
-    body, dense = learnt.strategy.net.body, learnt.ctx.body()
+    body, dense = learnt.net.body, learnt.ctx.body()
     assert flops_forward(body, 2, 3, 32, 32) / flops_forward(dense, 2, 3, 32, 32) == pytest.approx(0.6, rel=0.02)
     assert learnt.meter.examples > 0
     assert all(parameter.grad is not None for parameter in body.parameters())

@@ -84,13 +84,13 @@ def test_a_task_starts_from_the_mean_of_the_nets_before_it(run: Callable[..., An
         one.task = replace(one.task, name=name)
         one.meter = ComputeMeter(flops=one.meter.flops_budget)
         one.learn()
-        states.append({key: value.clone() for key, value in one.strategy.net.body.state_dict().items()})
+        states.append({key: value.clone() for key, value in one.net.body.state_dict().items()})
         assert one.meter.spent_flops <= one.meter.flops_budget * (1 + 1e-9)
     resumed = run("ot_merged(parents=2)", epochs=0.1)
     resumed.strategy.load_state({"parents": states[:2]})
     resumed.task = one.task
     resumed.learn()
-    assert all(torch.equal(value, states[2][name]) for name, value in resumed.strategy.net.body.state_dict().items())
+    assert all(torch.equal(value, states[2][name]) for name, value in resumed.net.body.state_dict().items())
     kept = resumed.strategy.state()["parents"]
     assert len(kept) == 2
     assert all(torch.equal(kept[0][name], value) for name, value in states[1].items())

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from harness.core.errors import UserError
+from harness.storage.cache import cache_folder
 from streams.data import prepared as module
-from streams.data.prepared import cache_folder, is_prepared, prepared
+from streams.data.prepared import is_prepared, prepared
 
 
 def _arrays() -> dict[str, np.ndarray]:

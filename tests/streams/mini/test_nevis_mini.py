@@ -10,6 +10,7 @@ import pytest
 from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.core.task import Kind, Provenance, Split
+from harness.storage.cache import cache_folder
 from streams.data import prepared
 from streams.mini import VERSION, font_glyphs, nevis_mini, packaged
 
@@ -135,7 +136,7 @@ def test_a_truncated_table_or_array_is_a_users_error(tmp_path, monkeypatch: pyte
 
 
 def test_a_damaged_image_file_of_the_cache_is_made_again(stream, caplog) -> None:
-    folder = prepared.cache_folder() / f"nevis-mini-{VERSION}" / "faces"
+    folder = cache_folder() / f"nevis-mini-{VERSION}" / "faces"
     path = folder / "images.npy"
     path.write_bytes(path.read_bytes()[:-100])
     prepared._verified.clear()

@@ -3,24 +3,25 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor, nn
 
 from harness.compute.backbone import Classifier
-from harness.compute.memoised import Recalled
-from harness.compute.meter import CostPhase
+from harness.compute.memoised import Memoised
 from harness.core.seeding import numpy_generator
 from harness.core.task import Examples, Split, Task
 from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.evaluation import BEFORE
-from harness.learning.strategy import Strategy
-from harness.learning.training import Recipe, fit
+from harness.learning.recipe import LearnerRecipe, Settled
+from harness.learning.strategy import Learner
+from strategies.learners.choosing import fit_chosen
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
+from strategies.learners.recipes import known, settled
+from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
 @dataclass(frozen=True)
@@ -39,39 +40,47 @@ class Start:
     recalibrate_bn: int = 0
 
 
-@dataclass
-class Finetune(Strategy):
-    """Train the backbone, or the part of it that ``scope`` names, and a new head, for each task anew.
+Train = Callable[[Classifier, Examples, Task, Context, Settled], Classifier]
+"""What a net becomes with the budget that is left."""
 
-    Pruned and fused nets are finetuned alike: they override :meth:`adapted` and nothing else.
-    """
+
+@dataclass
+class Finetune(Learner):
+    """Train the backbone, or the part of it that ``scope`` names, and a new head, for each task anew."""
 
     scope: Scope = "all"
     start: Start = Start()
-    head: Head = Head()
-    recipe: Recipe = Recipe()
+    recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _new_body: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
     _learnt: list[Mapping[str, Tensor]] = field(default_factory=list, init=False, repr=False)
     """The bodies of earlier tasks, where a later one may start from them."""
 
-    preparation: ClassVar[CostPhase] = "train"
-    """What the cost of :meth:`adapted` is called."""
+    def __post_init__(self) -> None:
+        known(self.recipe)
 
-    statistics_hold: ClassVar[bool] = True
-    """Whether the batch-norm statistics of the checkpoint still belong to what :meth:`adapted` gives."""
-
-    def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
-        """What each task starts from, made of ``body`` alone: here it is ``body`` itself."""
-        return body
+    @property
+    def pretrained(self) -> bool:
+        return self.start.init != "scratch"
 
     def prepare(self, ctx: Context) -> None:
-        body = ctx.body(pretrained=self.start.init != "scratch")
-        with ctx.meter.phase(self.preparation):
-            self._begin_with(self.adapted(body, ctx.size, seed=ctx.seed))
+        self.begin_with(ctx.body(pretrained=self.pretrained))
+
+    def begin_with(self, body: nn.Module) -> None:
+        """Let the tasks to come start from ``body``."""
+        # Held by a function, not as an attribute: it is no part of the net that predicts.
+        self._new_body = lambda: copy.deepcopy(body)
 
     def learn(self, task: Task, ctx: Context) -> None:
+        self.learn_by(self.train, task, ctx)
+
+    def learn_by(self, train: Train, task: Task, ctx: Context, *, statistics_hold: bool = True) -> None:
+        """Start as ``start`` and the recipe say, then ``train``.
+
+        Args:
+            statistics_hold: False where ``train`` itself removes weights, so that batch norm has to measure anew.
+        """
         assert self._new_body is not None, "prepare comes before learn"
         net = ctx.classifier(task, self._new_body())
         limit_to(self.scope, net.body)
@@ -83,37 +92,32 @@ class Finetune(Strategy):
         data = task.load(Split.TRAIN)
         if self.start.recalibrate_bn:
             recalibrate(net.body, data, ctx, images=self.start.recalibrate_bn, name=task.name)
-        if self.head.head_init != "zero":
-            start_head(net, data, task, ctx, self.head)
-        self.net = net = self.train(net, data, task, ctx)
+        hold = statistics_hold and ctx.statistics_hold
+        body, drawn = ctx.body_name, not self.pretrained
+        recipe = settled(self.recipe, net, ctx, body=body, statistics_hold=hold, drawn=drawn)
+        start_head(net, data, task, ctx, recipe)
+        self.net = net = train(net, data, task, ctx, recipe)
         if self.start.init == "previous":
-            self._begin_with(net.body)
+            self.begin_with(net.body)
         elif self.start.init == "nearest":
             self._learnt.append(net.body.state_dict())
 
-    def train(self, net: Classifier, data: Examples, task: Task, ctx: Context) -> Classifier:
-        """What ``net`` becomes with the budget that is left."""
-        fit(net, data, ctx, name=task.name, recipe=self.settled())
+    def train(self, net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Classifier:
+        """``net``, trained by ``recipe``."""
+        fit_chosen(net, data, task, ctx, recipe)
         return net
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         """A ridge head on the features of what pruning or fusing left; None for the dense net."""
-        if type(self).adapted is Finetune.adapted or self.start.init != "pretrained":
+        if ctx.adapted is None or self.start.init != "pretrained":
             return None
         assert self._new_body is not None, "prepare comes before untrained"
         data = task.load(Split.TRAIN)
         some = np.sort(stratified(data.labels, BEFORE, numpy_generator(ctx.seed, task.name, "untrained")))
         # The same at every budget, so that only the first run of a seed computes it.
-        body = Recalled(self._new_body())
+        body = Memoised(self._new_body())
         features = ctx.features(body, Examples(data.images[some], data.labels[some]), name=task.name)
         return Classifier(body, ridge_head(features, task, ctx)).eval()
-
-    def settled(self) -> Recipe:
-        """The recipe with nothing left open."""
-        # A head that was solved fits the statistics with which its features were made, whatever they are.
-        started = self.head.head_init != "zero"
-        hold = (self.statistics_hold or started) and self.start.init != "scratch"
-        return self.recipe.settled(statistics_hold=hold, started=started)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         assert self.net is not None, "learn comes before predict"
@@ -132,8 +136,4 @@ class Finetune(Strategy):
             assert self._new_body is not None, "prepare comes before load_state"
             body = self._new_body()
             body.load_state_dict(state["body"])
-            self._begin_with(body)
-
-    def _begin_with(self, body: nn.Module) -> None:
-        # Held by a function, not as an attribute: it is no part of the net that predicts.
-        self._new_body = lambda: copy.deepcopy(body)
+            self.begin_with(body)

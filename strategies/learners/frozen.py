@@ -10,28 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from harness.compute.backbone import Classifier
-from harness.compute.memoised import Recalled
+from harness.compute.memoised import Memoised
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
-from harness.learning.strategy import Strategy
+from harness.learning.strategy import Learner
 from strategies.learners.heads import indicators, ncm_head, ridge_flops_each, ridge_head
 from strategies.learners.starting import needs_one_of_each_class
 
 
 @dataclass
-class Frozen(Strategy):
+class Frozen(Learner):
     """Extract the features that the budget pays for, then make a head of them in one go."""
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
 
     def learn(self, task: Task, ctx: Context) -> None:
         body, data = ctx.body(), task.load(Split.TRAIN)
-        reserve = self.flops_each(len(data), ctx.backbone.num_features, task.num_classes)
+        reserve = self.flops_each(len(data), ctx.num_features, task.num_classes)
         features = ctx.features(body, data, name=task.name, reserve=reserve)
         needs_one_of_each_class(task, len(features))
         with torch.no_grad():
-            self.net = Classifier(Recalled(body), self.head(features, task, ctx)).eval()
+            self.net = Classifier(Memoised(body), self.head(features, task, ctx)).eval()
 
     @abstractmethod
     def head(self, features: Features, task: Task, ctx: Context) -> nn.Module:
