@@ -36,6 +36,8 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@# The strategy that the README shows, as a person who is strict would check it.
+	@$(BIN)/mypy --config-file= --strict --follow-imports=silent --cache-dir .mypy_cache/readme -c "$$(sed -n '/^```python$$/,/^```$$/p' README.md | sed '/^```/d')"
 	@$(BIN)/lint-imports
 
 bench: $(READY)

@@ -25,7 +25,8 @@ from harness.core.stream import Stream
 from harness.core.task import Examples, Split
 from harness.learning.batches import Features
 from harness.learning.context import Context
-from harness.learning.training import Recipe, fit, scheduled
+from harness.learning.recipe import Recipe
+from harness.learning.training import fit, scheduled
 from strategies.learners.starting import recalibrate
 
 BATCH, IMAGES, EPOCHS, RATE = 32, 384, 2, 0.01

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.config.registry import make
+from harness.core.schema import Record
 from harness.core.task import Kind, Split
-from harness.storage.records import Record, parse_line
+from harness.storage.records import parse_line
 
 FAR = ("OCR", "counting", "image-quality", "medical", "remote-sensing", "shape", "sketch")
 MARGIN, CEILING = 0.10, 0.97

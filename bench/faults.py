@@ -17,7 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from harness.storage.records import RunStatus, canonical, line_of, read_log
+from harness.core.schema import RunStatus
+from harness.storage.records import canonical, line_of, read_log
 from harness.storage.run_folder import RunFolder
 
 PLUGINS = Path(__file__).parents[1] / "tests" / "plugins"

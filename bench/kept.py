@@ -11,7 +11,7 @@ from harness.config.registry import module_of
 from harness.config.suite import load_suite
 from harness.core.spec import RunSpec
 from harness.running.executor import Outcome, run_all, warm
-from harness.running.messages import Told
+from harness.running.messages import Message
 
 STRATEGIES = ("finetune", "filter_pruned(flops=0.5)", "linear_probe")
 
@@ -40,7 +40,7 @@ class Suites:
 
     def began(self, spec: RunSpec) -> None: ...
 
-    def told(self, spec: RunSpec, told: Told) -> None: ...
+    def heard(self, spec: RunSpec, message: Message) -> None: ...
 
     def ended(self, outcome: Outcome) -> None:
         if outcome.reason:

@@ -11,7 +11,8 @@ from bench.work import LITE0, RESNET18, classifier, context, images, steps
 from harness.compute.convolutions import QuickConvolutions
 from harness.core.seeding import torch_generator
 from harness.learning.batches import Augment, Features, augmented, normalised
-from harness.learning.training import Recipe, fit
+from harness.learning.recipe import Recipe
+from harness.learning.training import fit
 
 BATCH, STEPS = 32, 24
 

@@ -9,7 +9,8 @@ from bench.pairs import Line, in_turn
 from bench.work import LITE0, classifier, context, images
 from harness.core.seeding import torch_generator
 from harness.learning.batches import Augment, Order, augmented
-from harness.learning.training import Recipe, fit
+from harness.learning.recipe import Recipe
+from harness.learning.training import fit
 
 BATCH, SIZE = 32, 64
 

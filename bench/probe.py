@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from bench.pairs import Line, in_turn
 from bench.work import LITE0, classifier, context, images, thawed
-from harness.learning.training import Recipe, fit
+from harness.learning.recipe import Recipe
+from harness.learning.training import fit
 
 EPOCHS = 50
 BATCH = 32

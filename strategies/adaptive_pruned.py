@@ -9,6 +9,7 @@ from harness.compute.backbone import Classifier
 from harness.core.errors import UserError
 from harness.core.task import Examples, Task
 from harness.learning.context import Context
+from harness.learning.recipe import Settled
 from harness.learning.strategy import Strategy
 from harness.learning.training import fit
 from strategies.bodies.structure.pruning import Pruning, pruned
@@ -56,15 +57,14 @@ class AdaptivePruned(Strategy):
         self.finetune.prepare(ctx)
 
     def learn(self, task: Task, ctx: Context) -> None:
-        self.finetune.learn_by(self._in_stages, task, ctx)
+        self.finetune.learn_by(self._in_stages, task, ctx, statistics_hold=False)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         return self.finetune.predict(task, images)
 
-    def _in_stages(self, net: Classifier, data: Examples, task: Task, ctx: Context) -> Classifier:
-        # Batch norm has to measure anew once weights are gone, from the first stage on: one treatment for all.
-        recipe = self.finetune.settled(ctx, statistics_hold=False)
-        each = self.a_step()
+    def _in_stages(self, net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Classifier:
+        # A start of another shape is nothing that could be kept.
+        recipe, each = replace(recipe, choose="end"), self.a_step()
         flops, seconds = ctx.meter.remaining_flops / self.stages, ctx.meter.remaining_seconds / self.stages
         for stage in range(self.stages - 1):
             with stretch(ctx, flops=flops, seconds=seconds) as part:

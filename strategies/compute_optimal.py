@@ -22,17 +22,23 @@ from harness.core.seeding import named_seed
 from harness.core.task import Split, Task
 from harness.learning.composition import Composition
 from harness.learning.context import Context
+from harness.learning.recipe import LearnerRecipe
 from harness.learning.strategy import Strategy
-from harness.learning.training import Recipe
 from strategies.bodies.channel_pruned import ChannelPruned
 from strategies.bodies.filter_pruned import FilterPruned
 from strategies.bodies.ot_fused import OTFused
 from strategies.bodies.structure.pruning import Pruning
 from strategies.learners.finetune import Finetune, Start
-from strategies.learners.starting import Head
 from strategies.learners.stretch import stretch
 
 Family = Literal["filter", "channel", "ot"]
+
+FAMILIES: dict[Family, tuple[str, Any]] = {
+    "filter": ("filter_pruned", FilterPruned),
+    "channel": ("channel_pruned", ChannelPruned),
+    "ot": ("ot_fused", OTFused),
+}
+"""The body of each family, and its name."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,7 @@ class ComputeOptimal(Strategy):
 
     family: Family = "filter"
     start: Start = Start()
-    head: Head = Head()
-    recipe: Recipe = Recipe()
+    recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _made: dict[float, Composition | Finetune] = field(default_factory=dict, init=False, repr=False)
@@ -136,11 +141,11 @@ class ComputeOptimal(Strategy):
         raise AssertionError("the dense net is always tried")
 
     def _family(self, share: float) -> Composition | Finetune:
-        learner = Finetune(start=self.start, head=self.head, recipe=self.recipe)
+        learner = Finetune(start=self.start, recipe=self.recipe)
         if share >= 1:
             return learner
-        bodies = {"filter": FilterPruned, "channel": ChannelPruned, "ot": OTFused}
-        return Composition(bodies[self.family](pruning=Pruning(flops=share)), learner)
+        name, body = FAMILIES[self.family]
+        return Composition(body(pruning=Pruning(flops=share)), learner, body_name=name)
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         return self._used.untrained(task, ctx)

@@ -21,8 +21,9 @@ from harness.core.task import Examples, Kind, Split, Task
 from harness.learning.batches import loss_of, stratified, targets
 from harness.learning.context import Context
 from harness.learning.evaluation import mean_average_precision
+from harness.learning.recipe import Recipe
 from harness.learning.strategy import Infeasible, Strategy
-from harness.learning.training import Diverged, Recipe
+from harness.learning.training import Diverged
 from harness.storage.run_folder import EACH
 from strategies.learners.stretch import stretch
 

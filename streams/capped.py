@@ -27,8 +27,11 @@ def capped(*, stream: str, train: int) -> Stream:
         UserError: there is no such stream, or ``train`` is less than one image a class of some task.
     """
     whole: Stream = make("streams", stream)
-    name = Written("capped", {"stream": whole.name, "train": train})
-    return Stream(str(name), f"{VERSION}/{whole.version}", tuple(_capped(task, train) for task in whole))
+    name, title, identity = (
+        str(Written("capped", {"stream": inner, "train": train})) for inner in (whole.name, whole.title, whole.identity)
+    )
+    tasks = tuple(_capped(task, train) for task in whole)
+    return Stream(name, f"{VERSION}/{whole.version}", tasks, title, identity)
 
 
 def _capped(task: Task, train: int) -> Task:

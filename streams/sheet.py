@@ -15,7 +15,7 @@ from streams.data.prepared import Array
 _SAMPLES = 8
 _MARGIN = 6
 _TEXT = 220
-_INK = {Provenance.REAL: (20, 90, 30), Provenance.EMULATED: (120, 60, 0)}
+_INK = {Provenance.REAL: (20, 90, 30), Provenance.PARTIAL: (20, 70, 90), Provenance.EMULATED: (120, 60, 0)}
 
 
 def write_sheet(stream: Stream, path: Path) -> None:

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from harness import Context, Recipe, Split, Strategy, Task, fit
+from harness import Context, Learner, Recipe, Split, Task, fit
 
 
 @dataclass
-class HalfFrozen(Strategy):
+class HalfFrozen(Learner):
     """Freeze the first ``share`` of the parameter tensors, train the rest and a new head."""
 
     share: float = 0.5

@@ -15,6 +15,7 @@ _COMMANDS = {
     "data": ("harness.cli.data:data", "What of a stream is on disk, and fetch what can be fetched."),
     "plan": ("harness.cli.running:plan", "Runs done and missing, FLOPs and hours, before anything is spent."),
     "run": ("harness.cli.running:run", "Carry out a suite; what is done already is not done again."),
+    "decide": ("harness.cli.deciding:decide_command", "Is A better than B? Runs pairs until it is known."),
     "report": ("harness.cli.reporting:report", "Make the page, tables and figures of result folders."),
     "compare": ("harness.cli.reporting:compare", "Our numbers beside published ones, with the distance."),
     "export": ("harness.cli.reporting:export", "Results without weights as one file: every record, or a baseline."),
@@ -50,6 +51,7 @@ def harness() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The console script: 0 all well, 1 some run failed, 2 the command or a file was wrong, 130 interrupted."""
+    _fill_closed_streams()
     try:
         # A plugin written as module:Class is looked for where the command was given, as python -m would.
         if (here := _here()) not in sys.path:
@@ -67,6 +69,18 @@ def main(arguments: list[str] | None = None) -> Any:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fill_closed_streams() -> None:
+    """Lead a standard stream that was closed, as by cron or a daemon, nowhere: else the next file takes its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
 
 
 def _here() -> str:

@@ -1,4 +1,4 @@
-"""What of a stream's images is on disk, what is missing, and fetch what can be fetched."""
+"""What of a stream's images is on disk, what is missing, what is wrong with them, and fetch what can be fetched."""
 
 import json
 from dataclasses import asdict
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """What of a stream is on disk, and fetch what can be fetched."""
+    """What of a stream is on disk, whether it is sound, and fetch what can be fetched."""
 
 
 @data.command("status")
@@ -35,6 +35,34 @@ def prepare_command(stream: str, as_json: bool) -> None:
     from streams.status import prepare
 
     _show(prepare(opened(stream), say=lambda line: click.echo(line, err=True)), as_json)
+
+
+@data.command("check")
+@click.argument("stream")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def check_command(stream: str, as_json: bool) -> int:
+    """What would make results wrong: unreadable files, missing classes, images in two splits; exit 1 if any."""
+    from streams.check import Checked, check
+
+    def say(found: Checked) -> None:
+        if as_json:
+            return
+        sizes = ", ".join(f"{split} {n}" for split, n in found.sizes.items())
+        click.echo(f"{found.task}: {f'{found.num_classes} classes; {sizes}' if sizes else found.folder}")
+        for line in found.lines():
+            click.echo(f"    {line}")
+
+    checked = check(stream, say=say)
+    wrong = sum(found.wrong for found in checked)
+    if as_json:
+        click.echo(json.dumps([asdict(found) | {"wrong": found.wrong} for found in checked], indent=1))
+    elif wrong:
+        click.echo(
+            f"{wrong} of {len(checked)} tasks would give wrong results; distinct(stream=..., near=True) is the stream "
+            "without training images that lie in other splits",
+            err=True,
+        )
+    return 1 if wrong else 0
 
 
 @data.command("fetch")

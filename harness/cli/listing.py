@@ -8,7 +8,7 @@ from harness.config.registry import Group, entries, summary
 from harness.config.suites import about, suites
 from harness.core.errors import unknown
 
-_KINDS = ("streams", "strategies", "backbones", "suites", "baselines")
+_KINDS = ("streams", "strategies", "bodies", "learners", "backbones", "suites", "baselines")
 
 
 def rows(kind: str) -> list[dict[str, str]]:

@@ -96,13 +96,18 @@ def show_strategy(spec: str, backbone: str, size: int, as_json: bool) -> None:
     Counts depend on shapes alone, so weights are read only where they decide the shapes. The head has 1000 classes.
     """
     from harness.compute.backbone import Backbone
+    from harness.compute.sizes import check_size
     from harness.config.registry import make
     from harness.learning.strategy import Strategy
 
     strategy: Strategy = make("strategies", spec)
     opened: Backbone = make("backbones", backbone)
+    check_size(opened, size)
     dense = opened.build(pretrained=strategy.shapes_from_weights)
-    adapted = strategy.adapted(copy.deepcopy(dense), size)
+    try:
+        adapted = strategy.adapted(copy.deepcopy(dense), size)
+    except UserError as error:
+        raise UserError(f"{spec} cannot be made of {backbone} at {size} px: {error}") from None
     counts = {"dense": _count(dense, size), "adapted": _count(adapted, size)}
     changed = _widths(dense, adapted)
     if as_json:

@@ -1,128 +1,37 @@
-"""How many FLOPs did an operation really do? Torch's counter, corrected where it is wrong, extended where it is blind.
+"""How many FLOPs were really done? Torch's counter, corrected where it is wrong, and closed: nothing costs 0 unseen.
 
-One multiply-add is 2 FLOPs. Convolutions, matrix products and the dense solvers are counted; norms, activations and
-the optimiser are not (0.5 to 3.5 % of a step).
+One multiply-add is 2 FLOPs. Convolutions, matrix products, attention, recurrent layers, Fourier transforms and dense
+solvers are counted (:mod:`harness.compute.costs`); norms, activations and the optimiser are not
+(:mod:`harness.compute.free`, 0.5 to 3.5 % of a step); any other operation is refused by name.
 """
 
 import copy
-import math
-from collections.abc import Hashable
+import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, shape_wrapper
 
-from harness.compute.backbone import Classifier, structure
-from harness.compute.convolutions import LIBRARY, weight_gradient_op
-from harness.storage.memo import once
+from harness.compute.backbone import Classifier, by_structure
+from harness.compute.convolutions import LIBRARY
+from harness.compute.costs import cost_of, name_of
+from harness.compute.free import is_free
+from harness.core.errors import UserError
 
-aten = torch.ops.aten
-
-LIBRARY.define("recalled(Tensor output, int flops) -> Tensor")
-recalled_op = torch.ops.nevis_harness.recalled
+LIBRARY.define("memoised(Tensor output, int flops) -> Tensor")
+memoised_op = torch.ops.nevis_harness.memoised
 """An output that is known already, and the FLOPs that it took, as an operation for whoever counts."""
 
 
-@torch.library.impl(LIBRARY, "recalled", "CompositeExplicitAutograd")
-def _recalled(output: Tensor, flops: int) -> Tensor:
+@torch.library.impl(LIBRARY, "memoised", "CompositeExplicitAutograd")
+def _memoised(output: Tensor, flops: int) -> Tensor:
     return output.clone()
 
 
-def prod(shape: Any) -> int:
-    return int(math.prod(shape))
-
-
-def _convolution_backward(
-    grad_out: Any,
-    x: Any,
-    weight: Any,
-    _bias: Any,
-    _stride: Any,
-    _padding: Any,
-    _dilation: Any,
-    transposed: bool,
-    _output_padding: Any,
-    _groups: int,
-    output_mask: list[bool],
-    out_shape: Any = None,
-    **_: Any,
-) -> int:
-    # Each gradient (input, weight) repeats exactly the multiply-adds of the forward pass. Torch 2.14 leaves the groups
-    # out of the weight gradient and so counts it ``groups`` times too high.
-    spatial = prod((x if transposed else grad_out)[2:])
-    forward = 2 * int(grad_out[0]) * spatial * prod(weight)
-    return forward * (int(output_mask[0]) + int(output_mask[1]))
-
-
-def _depthwise_weight_gradient(grad_out: Any, _x: Any, k: int, *_: Any, **__: Any) -> int:
-    return 2 * prod(grad_out) * k * k
-
-
-def _known_beforehand(_output: Any, flops: int, *_: Any, **__: Any) -> int:
-    return flops
-
-
-def _mv(matrix: Any, _vector: Any, *_: Any, **__: Any) -> int:
-    return 2 * prod(matrix)
-
-
-def _addmv(_self: Any, matrix: Any, *_: Any, **__: Any) -> int:
-    return 2 * prod(matrix)
-
-
-def _dot(vector: Any, *_: Any, **__: Any) -> int:
-    return 2 * prod(vector)
-
-
-def _cdist(x: Any, y: Any, *_: Any, **__: Any) -> int:
-    # A difference, a product and a sum an element.
-    return 3 * prod(x) * int(y[-2])
-
-
-def _cholesky(matrix: Any, *_: Any, **__: Any) -> int:
-    return prod(matrix[:-2]) * int(matrix[-1]) ** 3 // 3
-
-
-def _cholesky_solve(right: Any, factor: Any, *_: Any, **__: Any) -> int:
-    return 2 * prod(factor) * int(right[-1])
-
-
-def _solve(matrix: Any, right: Any, *_: Any, **__: Any) -> int:
-    n = int(matrix[-1])
-    columns = int(right[-1]) if len(right) >= len(matrix) else 1
-    return prod(matrix[:-2]) * (2 * n**3 // 3 + 2 * n**2 * columns)
-
-
-def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    *batch, queries, width = query
-    return int(2 * prod(batch) * queries * key[-2] * (width + value[-1]))
-
-
-def _attention_backward(_grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    # Four products. Kernels that work the first one out again are not charged for it: on ``meta``, where a step is
-    # priced, nothing is, and the same step shall cost the same on every device.
-    return 2 * _attention(query, key, value)
-
-
-_OURS: dict[Any, Any] = {
-    aten.convolution_backward: _convolution_backward,
-    weight_gradient_op: _depthwise_weight_gradient,
-    recalled_op: _known_beforehand,
-    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-    aten._scaled_dot_product_flash_attention_backward: _attention_backward,
-    aten._scaled_dot_product_efficient_attention_backward: _attention_backward,
-    aten._scaled_dot_product_cudnn_attention_backward: _attention_backward,
-    aten.mv: _mv,
-    aten.addmv: _addmv,
-    aten.dot: _dot,
-    aten._cdist_forward: _cdist,
-    aten.linalg_cholesky_ex: _cholesky,
-    aten.cholesky_solve: _cholesky_solve,
-    aten._linalg_solve_ex: _solve,
-}
+class UncountedOperation(UserError):
+    """Work that could not be charged, since nobody knows its cost or nobody counts where it is done."""
 
 
 class Counter(TorchDispatchMode):
@@ -130,11 +39,16 @@ class Counter(TorchDispatchMode):
 
     ``torch.utils.flop_counter.FlopCounterMode`` by its formulas, without its bookkeeping by module, which makes a
     counted step three times as long.
+
+    Raises:
+        UncountedOperation: from an operation whose cost is not known, and from one that costs something in a process
+            that was forked inside: its count would be lost.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.flops = 0
+        self.flops = 0.0
+        self._process = os.getpid()
 
     supports_higher_order_operators = True
 
@@ -143,24 +57,36 @@ class Counter(TorchDispatchMode):
         if func in _composite:
             with self:
                 return func.decompose(*args, **kwargs)
-        if func not in _formulas:
-            packet = getattr(func, "_overloadpacket", None)
-            ours = _OURS.get(packet)
-            _formulas[func] = shape_wrapper(ours) if ours is not None else flop_registry.get(packet)
+        if func not in _costs:
+            cost = cost_of(func)
             # Without autograd (inference mode) operations that are made of others arrive whole.
-            if _formulas[func] is None and hasattr(func, "decompose"):
+            if cost is None and hasattr(func, "decompose"):
                 with self:
                     out = func.decompose(*args, **kwargs)
                 if out is not NotImplemented:
                     _composite.add(func)
                     return out
+            if cost is None and not is_free(func):
+                name = name_of(func)
+                raise UncountedOperation(
+                    f"operation {name} has no known cost in FLOPs, so its work cannot be charged; compute it with "
+                    "other operations, or register its cost with torch.utils.flop_counter.register_flop_formula("
+                    f"torch.ops.{name.replace('::', '.')})"
+                )
+            _costs[func] = cost
+        cost = _costs[func]
+        if cost is not None and os.getpid() != self._process:
+            raise UncountedOperation(
+                f"operation {name_of(func)} in a process that was started inside a run: nobody counts there; "
+                "compute it in the run or in its threads; other processes may do what costs nothing, such as reading"
+            )
         out = func(*args, **kwargs)
-        if (formula := _formulas[func]) is not None:
-            self.flops += int(formula(*args, **kwargs, out_val=out))
+        if cost is not None:
+            self.flops += cost(*args, **kwargs, out_val=out)
         return out
 
 
-_formulas: dict[Any, Any] = {}
+_costs: dict[Any, Callable[..., float] | None] = {}
 _composite: set[Any] = set()
 """What is known of operations met so far."""
 
@@ -175,10 +101,6 @@ def flops_train(net: nn.Module, *shape: int) -> int:
     return _counted(net, shape, backward=True)
 
 
-_known: dict[Hashable, int] = {}
-"""What nets of one structure cost: a body is adapted once and trained on many tasks."""
-
-
 def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
     if isinstance(net, Classifier) and isinstance(net.head, nn.Linear):
         # Heads differ from task to task and their cost is known, so that a body is counted only once.
@@ -186,10 +108,8 @@ def _counted(net: nn.Module, shape: tuple[int, ...], *, backward: bool) -> int:
         asked = [net.head.weight.requires_grad, any(p.requires_grad for p in net.body.parameters())]
         passes = 1 + (sum(asked) if backward else 0)
         return _counted(net.body, shape, backward=backward) + 2 * shape[0] * width * classes * passes
-    key = (backward, shape, structure(net))
-    if key not in _known:
-        _known[key] = once(("flops", key), lambda: _counted_on_meta(net, shape, backward))
-    return _known[key]
+    # A body is adapted once and trained on many tasks.
+    return by_structure(("flops", backward, shape), net, lambda: _counted_on_meta(net, shape, backward))
 
 
 def _counted_on_meta(net: nn.Module, shape: tuple[int, ...], backward: bool) -> int:

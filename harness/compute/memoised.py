@@ -1,29 +1,30 @@
 """What did a frozen net give for these images before? Read back where a run of the suite knows it, else computed."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
 from harness.compute.backbone import structure
-from harness.compute.flops import Counter, recalled_op
+from harness.compute.flops import Counter, memoised_op
 from harness.core.digest import digest
 from harness.storage.memo import once
 
 
-class Recalled(nn.Module):
+class Memoised(nn.Module):
     """``net``, whose weights nobody changes any more: a batch that it has met before is not computed again.
 
     Outputs are the same to the bit, and counted as if they had been computed. Only in eval mode, without gradients and
-    on a CPU; and never for one image alone, by which latency is measured.
+    on a CPU; never for one image alone, by which latency is measured; and never of a net that is not understood.
     """
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self._content: tuple[object, ...] | None = None
         self.eval()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if inputs.device.type != "cpu" or len(inputs) == 1 or self.training or torch.is_grad_enabled():
+        if inputs.device.type != "cpu" or len(inputs) == 1 or torch.is_grad_enabled() or not self._settled:
             return self.net(inputs)  # type: ignore[no-any-return]
         computed = False
 
@@ -34,16 +35,22 @@ class Recalled(nn.Module):
                 out: Tensor = self.net(inputs)
             return out, count.flops
 
-        self._content = self._content or _computes(self.net)
         out, flops = once((self._content, _seen(inputs)), compute)
         # What was computed here has been counted by whoever counts.
-        return out if computed else recalled_op(out, flops)
+        return out if computed else memoised_op(out, flops)
 
+    @property
+    def _settled(self) -> bool:
+        """Whether an output depends on nothing but the input."""
+        return self._content is not None and not any(module.training for module in self.modules())
 
-def _computes(net: nn.Module) -> tuple[object, ...]:
-    """All about a net that its outputs depend on."""
-    weights = {name: tensor for named in (net.named_parameters(), net.named_buffers()) for name, tensor in named}
-    return structure(net), digest(weights)
+    @cached_property
+    def _content(self) -> tuple[object, ...] | None:
+        """All about the net that its outputs depend on; None where it is not understood."""
+        if (found := structure(self.net)) is None:
+            return None
+        weights = (*self.net.named_parameters(), *self.net.named_buffers())
+        return found, digest(dict(weights))
 
 
 def _seen(inputs: Tensor) -> tuple[object, ...]:

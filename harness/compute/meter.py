@@ -9,17 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from harness.compute.flops import Counter, flops_forward, flops_train
+from harness.compute.ledger import COST_PHASES, FREE, Ledger, charged
+from harness.compute.ledger import CostPhase as CostPhase
+from harness.compute.threads import Threads
 
-CostPhase = Literal["train", "validate", "search", "prune", "fuse", "extract", "recalibrate", "evaluate"]
-COST_PHASES: tuple[CostPhase, ...] = get_args(CostPhase)
 Resource = Literal["flops", "seconds"]
-FREE: CostPhase = "evaluate"
 RECOUNT_EVERY = 100
 
 
@@ -71,9 +71,10 @@ class ComputeMeter:
         self.stopped: Resource | None = None
         """The resource that made a loop end before its work was done."""
         self._cuda = torch.device(device).type == "cuda"
-        self._charged = 0.0
         self._phase: CostPhase = "train"
         self._counter: Counter | None = None
+        self._threads = Threads()
+        self._by_threads = 0.0
         self._since = math.nan
 
     # What was spent, and what is left.
@@ -82,13 +83,13 @@ class ComputeMeter:
     def spent_flops(self) -> float:
         """FLOPs charged so far, over all phases but ``evaluate``."""
         self._settle()
-        return self._charged
+        return charged(self.flops)
 
     @property
     def spent_seconds(self) -> float:
         """Wall seconds so far, over all phases but ``evaluate``."""
         self._settle()
-        return sum(value for phase, value in self.seconds.items() if phase != FREE)
+        return charged(self.seconds)
 
     @property
     def remaining_flops(self) -> float:
@@ -118,6 +119,7 @@ class ComputeMeter:
 
     def __enter__(self) -> "ComputeMeter":
         self._since = time.perf_counter()
+        self._threads.__enter__()
         self._resume()
         return self
 
@@ -126,6 +128,7 @@ class ComputeMeter:
         # An exception may leave a loop in the middle of a step that is not watched: the end of that comes later.
         if self._counter is not None:
             self._pause()
+        self._threads.__exit__()
         self._since = math.nan
 
     @contextmanager
@@ -146,7 +149,7 @@ class ComputeMeter:
         """Charge work that is not tensor operations to the current phase, by its formula."""
         if not (math.isfinite(flops) and flops >= 0):
             raise ValueError(f"cannot charge {flops} FLOPs")
-        self._add(flops)
+        self.flops[self._phase] += flops
 
     def price(self, net: nn.Module, shape: tuple[int, ...]) -> Price:
         """What one example of ``shape`` (without the batch) is expected to cost ``net`` in the current phase.
@@ -168,10 +171,11 @@ class ComputeMeter:
         if self.spent_flops >= self.flops_budget:
             raise BudgetExhausted("the budget of FLOPs is spent; loops over ctx.batches end by themselves")
         if price is None or price.due:
-            before = self.spent_flops
+            # What threads compute comes when it comes, and is charged as it is: never part of a price.
+            before = self.spent_flops - self._by_threads
             yield
             if price is not None:
-                price.settle((self.spent_flops - before) / examples)
+                price.settle((self.spent_flops - self._by_threads - before) / examples)
         else:
             with self.unmetered():
                 yield
@@ -195,14 +199,22 @@ class ComputeMeter:
             if self._counter is None and not math.isnan(self._since):
                 self._resume()
 
-    def ledger(self) -> dict[str, float]:
-        """``flops_<phase>`` and ``seconds_<phase>`` for every phase; ``flops`` and ``seconds``, their charged sums."""
-        return {
-            "flops": self.spent_flops,
-            "seconds": self.spent_seconds,
-            **{f"flops_{phase}": self.flops[phase] for phase in COST_PHASES},
-            **{f"seconds_{phase}": self.seconds[phase] for phase in COST_PHASES},
-        }
+    def ledger(self) -> Ledger:
+        """What was spent up to now."""
+        self._settle()
+        return Ledger(dict(self.flops), dict(self.seconds))
+
+    def absorb(self, other: "ComputeMeter", *, phase: CostPhase | None = None) -> None:
+        """Charge what ``other`` counted while this one was not watching: to ``phase``, or where it was spent.
+
+        Its seconds have passed here as well, and stand here already.
+        """
+        for spent_in, flops in other.flops.items():
+            if spent_in != FREE and flops:
+                with self.phase(phase or spent_in):
+                    self.charge(flops)
+        self.steps += other.steps
+        self.examples += other.examples
 
     # Watching.
 
@@ -215,13 +227,12 @@ class ComputeMeter:
             self.seconds[self._phase] += now - self._since
             self._since = now
         if self._counter is not None and self._counter.flops:
-            self._add(self._counter.flops)
+            self.flops[self._phase] += self._counter.flops
             self._counter.flops = 0
-
-    def _add(self, flops: float) -> None:
-        self.flops[self._phase] += flops
-        if self._phase != FREE:
-            self._charged += flops
+        if self._threads.flops:
+            flops = self._threads.take()
+            self._by_threads += flops
+            self.flops[self._phase] += flops
 
     def _resume(self) -> None:
         self._counter = Counter()

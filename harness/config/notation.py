@@ -19,6 +19,8 @@ _NAME = re.compile(r"[A-Za-z_][\w.\-]*(:[A-Za-z_][\w.\-]*)?")
 _BARE = re.compile(r"[A-Za-z_]\w*")
 _OPTION = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+_PATH = "folder:"
+"""What follows is a path to its end, whatever signs are in it."""
 _CONSTANTS = {"inf": float("inf")}
 
 
@@ -48,6 +50,8 @@ def parse(text: str) -> Written:
 
 
 def _read(text: str, whole: str) -> Written:
+    if text.startswith(_PATH) and text != _PATH:
+        return Written(text)
     match = _NAME.match(text)
     if not match:
         raise UserError(f"cannot read {whole!r}: expected name or name(key=value, ...)")

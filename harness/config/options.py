@@ -41,11 +41,15 @@ def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:
             continue
         held = getattr(value, field.name)
         if is_dataclass(held) and not isinstance(held, type):
-            inner = flat(held)
-            if only_changed:
-                default = _default(field)
-                base = flat(default) if is_dataclass(default) and type(default) is type(held) else {}
-                inner = {key: item for key, item in inner.items() if key not in base or base[key] != item}
+            inner, default = flat(held), _default(field)
+            if only_changed and is_dataclass(default) and type(default) is type(held):
+                # Both against the defaults of their class: what is left open in one may be written in the other.
+                changed, base = flat(held, only_changed=True), flat(default, only_changed=True)
+                inner = {
+                    key: item
+                    for key, item in (inner | changed).items()
+                    if changed.get(key, MISSING) != base.get(key, MISSING)
+                }
             options |= inner
         elif not (only_changed and _default(field) == held):
             options[field.name] = held
@@ -116,7 +120,7 @@ def _fill_known(cls: type, options: Mapping[str, Any], text: str, what: str) -> 
         if inner:
             # The outer class may give the frozen value other defaults than its own class does.
             default = _default(field)
-            base = flat(default) if default is not MISSING else {}
+            base = flat(default, only_changed=True) if default is not MISSING else {}
             mine = {key: options[key] for key in flat_names(inner) if key in options}
             values[field.name] = _fill_known(inner, base | mine, text, what)
         elif field.name in options:

@@ -1,6 +1,7 @@
 """What is there, and where? Strategies, their bodies and learners, streams, backbones: by entry point or module."""
 
 import ast
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -132,12 +133,23 @@ def _load(what: str, name: str, place: str) -> Any:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or "?"
+        top = sys.modules.get(module_name.partition(".")[0])
+        if missing != module_name.partition(".")[0] and top is not None and not hasattr(top, "__path__"):
+            raise UserError(
+                f"{what} {name!r} is in the package {top.__name__!r}, which {top.__file__} hides; rename that file"
+            ) from error
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise UserError(f"{what} {name!r}: no module {missing!r}; is it on PYTHONPATH?") from error
         raise UserError(f"{what} {name!r} needs the package {missing!r}: pip install {missing}") from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:
+        own = Path(f"{module_name}.py")
+        if own.is_file() and Path(module.__file__ or "").resolve() != own.resolve():
+            raise UserError(
+                f"{what} {name!r}: {module_name!r} is the package at {module.__file__} and not the {own} here; "
+                "give that file another name"
+            ) from error
         names = [n for n in vars(module) if not n.startswith("_")]
         raise unknown(f"attribute of module {module_name!r} named", attribute, names) from error
 

@@ -1,7 +1,6 @@
 """What is to be run? A suite: a TOML file of streams, strategies, budgets, seeds and one setting, and its runs."""
 
 import itertools
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +13,7 @@ from harness.config.notation import Written, parse
 from harness.config.options import flat
 from harness.config.registry import canonical, make
 from harness.config.suites import suites
+from harness.config.toml_file import read_toml
 from harness.core.budget import Budget
 from harness.core.errors import UserError, unknown
 from harness.core.spec import RunSpec, Setting
@@ -82,6 +82,7 @@ class Suite:
                     budget=budget,
                     setting=setting,
                     seed=seed,
+                    identity=stream.identity,
                 )
                 found.append(spec)
         return list({spec.key: spec for spec in found}.values())
@@ -107,13 +108,7 @@ def load_suite(name: str) -> Suite:
             raise unknown("suite", name, known, hint="or write the path of a .toml file")
         path = known[name]
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read suite {path}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        content = _File.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"suite {path} is not TOML: {error}") from error
+        content = _File.model_validate(read_toml(path, what=f"suite {path}"))
     except ValidationError as error:
         raise _explained(path, error) from error
     seeds = range(content.seeds) if isinstance(content.seeds, int) else content.seeds

@@ -1,5 +1,6 @@
 """Does a strategy keep the contract? Each promise is tried on real runs of small tasks, and answered in one line."""
 
+import copy
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from harness.compute.meter import BudgetExhausted
 from harness.config.registry import make
 from harness.conformance.trial import Attempt, Trial, Work, overheard
 from harness.core.budget import Budget
+from harness.core.schema import Record, TaskStatus
 from harness.core.spec import Setting
 from harness.core.task import HiddenSplit, Split, Task
+from harness.learning.composition import Composition
 from harness.learning.evaluation import WrongShape
 from harness.learning.strategy import Strategy, nets
 from harness.running.runner import Overspent
-from harness.storage.records import Record, TaskStatus, canonical
+from harness.storage.records import canonical
 
 STREAM = "nevis22(tasks=[umist, voc_actions])"
 """Emulated tasks, the second with several labels an image: what is tried is how a strategy learns, not how well."""
@@ -42,6 +45,8 @@ PREDICTS = "predicts without changing itself, each image by itself"
 REPEATS = "depends on its seed and on nothing else"
 RESUMES = "goes on from its state as if nothing had happened"
 PROMISES = (RUNS, PEEKS, SPENDS, CHARGED, PREDICTS, REPEATS, RESUMES)
+BODY = "makes the same body again, of the net that it is given and its seed alone, and leaves that net as it was"
+"""Asked of a strategy that has a body."""
 
 Found = TypeVar("Found")
 
@@ -68,19 +73,21 @@ def conformance(
     trial = Trial(strategy, make("streams", stream), net, setting, Budget.parse(budget))
     trial.spec()
     faults = _Faults()
+    promises = (*PROMISES[:-1], BODY, RESUMES) if isinstance(trial.opened(), Composition) else PROMISES
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         whole = faults.trying(RUNS, lambda: _run(trial, folder / "whole", faults))
         if whole is None:
             return faults.answers(list(faults))
         faults.trying(RUNS, lambda: _watch(trial, faults))
+        faults.trying(BODY, lambda: _adapt(trial, faults))
         faults.trying(RESUMES, lambda: _resume(trial, folder / "resumed", whole, faults))
         if RESUMES not in faults:
             # What was stopped, went on and came out the same was done twice, and depends on nothing else either.
-            return faults.answers(PROMISES)
+            return faults.answers(promises)
         faults.trying(REPEATS, lambda: _repeat(trial, folder / "again", whole, faults))
     # Where no two runs agree, nothing is known of the state.
-    return faults.answers(PROMISES[:-1] if REPEATS in faults else PROMISES)
+    return faults.answers(promises[:-1] if REPEATS in faults else promises)
 
 
 class _Faults(dict[str, str]):
@@ -148,6 +155,24 @@ def _watch(trial: Trial, faults: _Faults) -> None:
             faults.trying(PREDICTS, partial(_predict, attempt, view, faults))
         if asked:
             faults.setdefault(PEEKS, f"{place}: asked for {asked[0]}, and went on when it was refused")
+
+
+def _adapt(trial: Trial, faults: _Faults) -> None:
+    """Make the body twice of one net; between, other things draw from the global generators."""
+    strategy = trial.opened()
+    if not isinstance(strategy, Composition):
+        return
+    given = trial.backbone.build(pretrained=strategy.learner.pretrained)
+    before = copy.deepcopy(given.state_dict())
+    first = strategy.body.adapted(given, trial.setting.size, seed=1).state_dict()
+    torch.manual_seed(torch.initial_seed() + 1)
+    again = trial.opened()
+    assert isinstance(again, Composition)
+    second = again.body.adapted(given, trial.setting.size, seed=1).state_dict()
+    if list(first) != list(second) or not all(map(_equal, first.values(), second.values())):
+        faults.setdefault(BODY, "the same net and seed gave another body the second time")
+    if not all(map(_equal, before.values(), given.state_dict().values())):
+        faults.setdefault(BODY, "it changed the net that it was given; change a copy")
 
 
 def _compare(work: Work, place: str, faults: _Faults) -> None:

@@ -17,6 +17,7 @@ from harness.compute.meter import ComputeMeter
 from harness.config.options import flat
 from harness.config.registry import make
 from harness.core.budget import Budget
+from harness.core.schema import Record
 from harness.core.seeding import named_seed
 from harness.core.spec import RunSpec, Setting
 from harness.core.stream import Stream
@@ -24,9 +25,9 @@ from harness.core.task import Examples, HiddenSplit, Split, Task
 from harness.learning.context import Context
 from harness.learning.strategy import Infeasible, Strategy
 from harness.learning.training import Diverged
-from harness.running.messages import Told
+from harness.running.messages import Message
 from harness.running.runner import run
-from harness.storage.records import Record, read_log
+from harness.storage.records import read_log
 
 
 class _Stopped(Exception):
@@ -61,24 +62,30 @@ class Trial:
     setting: Setting
     budget: Budget
 
+    def opened(self) -> Strategy:
+        """A new object of the strategy."""
+        strategy: Strategy = make("strategies", self.strategy)
+        return strategy
+
     def spec(self) -> RunSpec:
-        made: Strategy = make("strategies", self.strategy)
+        made = self.opened()
         options = tuple(flat(made).items())
         fingerprint = self.stream.fingerprint()
         return RunSpec(
-            self.stream.name, fingerprint, self.strategy, options, made.version, self.budget, self.setting, seed=0
-        )
+            self.stream.name, fingerprint, self.strategy, options, made.version, self.budget, self.setting, seed=0,
+            identity=self.stream.identity,
+        )  # fmt: skip
 
     def records(self, folder: Path, *, stop_after: int | None = None) -> list[Record]:
         """Carry out the run below ``folder``, or go on with it; stop as if interrupted after that many tasks."""
 
-        def tell(told: Told) -> None:
-            if told.record is not None and told.index + 1 == stop_after:
+        def listen(message: Message) -> None:
+            if message.record is not None and message.index + 1 == stop_after:
                 raise _Stopped
 
         spec = self.spec()
         with suppress(_Stopped), redirect_stdout(io.StringIO()):
-            run(spec, folder, tell=tell)
+            run(spec, folder, listener=listen)
         return read_log(folder / spec.folder / "events.jsonl").records
 
 
@@ -91,7 +98,7 @@ class Attempt:
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
-        self.strategy: Strategy = make("strategies", trial.strategy)
+        self.strategy = trial.opened()
         self.ctx = Context(trial.backbone, trial.setting, 0, ComputeMeter())
         torch.manual_seed(named_seed(0, "attempt"))
         with redirect_stdout(io.StringIO()), Executed() as count, self.ctx.meter as meter:

@@ -10,9 +10,6 @@ from harness.core.budget import Budget
 PROTOCOL_VERSION = 4
 """Raised when the engine begins to give other answers for the same spec: splits, metering, evaluation, schedule."""
 
-SCHEMA_VERSION = 1
-"""Version of the files in a run folder."""
-
 Scoring = Literal["dev_test", "test"]
 Precision = Literal["fp32", "bf16"]
 
@@ -43,6 +40,7 @@ class RunSpec:
         fingerprint: of the stream's content.
         options: every option of the strategy, defaults included.
         strategy_version: of the strategy's class.
+        identity: of the stream, where that is not its written form.
     """
 
     stream: str
@@ -53,13 +51,14 @@ class RunSpec:
     budget: Budget
     setting: Setting
     seed: int
+    identity: str = ""
 
     @property
     def key(self) -> str:
         """SHA-256 over all that changes the answer: equal keys mean equal canonical records."""
         name = self.strategy.partition("(")[0]
         content = {
-            "stream": [self.stream, self.fingerprint],
+            "stream": [self.identity or self.stream, self.fingerprint],
             "strategy": [name, sorted((k, _plain(v)) for k, v in self.options), self.strategy_version],
             "budget": str(self.budget),
             "setting": asdict(self.setting),
@@ -70,7 +69,7 @@ class RunSpec:
     @property
     def folder(self) -> str:
         """Where the run lives below the output folder: ``<stream>/<strategy>/<budget>/seed<k>-<key8>``."""
-        parts = (self.stream, self.strategy, str(self.budget))
+        parts = (self.identity or self.stream, self.strategy, str(self.budget))
         return "/".join([*map(path_safe, parts), f"seed{self.seed}-{self.key[:8]}"])
 
 

@@ -49,8 +49,8 @@ class Body(ABC):
         """Whether the shapes that :meth:`adapted` gives depend on weights, so that they cannot be told without them."""
         return False
 
-    def strategy(self, learner: "Strategy", name: str) -> "Strategy":
-        """The strategy of this body and ``learner``, which is written as ``name``.
+    def strategy(self, learner: "Strategy", *, name: str, learner_name: str) -> "Strategy":
+        """The strategy of this body, written as ``name``, and ``learner``.
 
         Raises:
             UserError: this body takes no such learner.
@@ -59,8 +59,8 @@ class Body(ABC):
         from harness.learning.strategy import Learner
 
         if not isinstance(learner, Learner):
-            raise UserError(f"learner={name} cannot learn on another body: {learner.whole}")
-        return Composition(self, learner, name)
+            raise UserError(f"learner={learner_name} cannot learn on another body: {learner.whole}")
+        return Composition(self, learner, name, learner_name)
 
 
 @dataclass
@@ -73,5 +73,5 @@ class Dense(Body):
     def adapted(self, body: "nn.Module", size: int, *, seed: int = 0) -> "nn.Module":
         return body
 
-    def strategy(self, learner: "Strategy", name: str) -> "Strategy":
+    def strategy(self, learner: "Strategy", *, name: str, learner_name: str) -> "Strategy":
         return learner

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from harness.config.notation import Written, parse
 from harness.config.options import build, flat, flat_names
 from harness.config.registry import make
+from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.learning.body import Body
-from harness.learning.context import Context, Start
+from harness.learning.context import Adapted, Context
 from harness.learning.strategy import Learner, Strategy
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ FLAT_LEARNER = "finetune"
 
 @dataclass
 class Composition(Strategy):
-    """``learner`` on ``body``; ``learner_name`` is the name under which the learner was asked for."""
+    """``learner`` on ``body``; the names are those under which they were asked for."""
 
     body: Body
     learner: Learner
+    body_name: str
     learner_name: str = FLAT_LEARNER
 
-    _start: Start | None = field(default=None, init=False, repr=False)
+    _adapted: Adapted | None = field(default=None, init=False, repr=False)
 
     @property
     def version(self) -> int:  # type: ignore[override]
@@ -69,11 +71,21 @@ class Composition(Strategy):
             adapted = self.body.adapted(whole, ctx.size, seed=ctx.seed)
             if self.body.flops:
                 ctx.meter.charge(self.body.flops)
-        self._start = Start(adapted, pretrained=pretrained, statistics_hold=self.body.statistics_hold)
+        hold = self.body.statistics_hold
+        self._adapted = Adapted(adapted, self.body_name, pretrained=pretrained, statistics_hold=hold)
         self.learner.prepare(self._at(ctx))
 
+    @property
+    def body_digest(self) -> str:
+        return digest(dict(self._adapted.net.state_dict()))[:16] if self._adapted is not None else ""
+
     def learn(self, task: "Task", ctx: Context) -> None:
-        self.learner.learn(task, self._at(ctx))
+        at = self._at(ctx)
+        try:
+            self.learner.learn(task, at)
+        finally:
+            # Whoever put another meter in its place is to be found out.
+            ctx.meter = at.meter
 
     def predict(self, task: "Task", images: "Tensor") -> "Tensor":
         return self.learner.predict(task, images)
@@ -89,8 +101,8 @@ class Composition(Strategy):
 
     def _at(self, ctx: Context) -> Context:
         """``ctx`` as the learner sees it: it begins with what the body has made."""
-        assert self._start is not None, "prepare comes before learn"
-        return replace(ctx, start=self._start)
+        assert self._adapted is not None, "prepare comes before learn"
+        return replace(ctx, adapted=self._adapted)
 
 
 def compose(body: type[Body], written: Written) -> Strategy:
@@ -122,4 +134,4 @@ def compose(body: type[Body], written: Written) -> Strategy:
             f"parentheses: learner={learner.name}({name}={options[name]!r})"
         )
     made: Body = build("body", body, Written(written.name, own))
-    return made.strategy(make("learners", str(learner)), learner.name)
+    return made.strategy(make("learners", str(learner)), name=written.name, learner_name=learner.name)

@@ -15,6 +15,8 @@ from harness.core.seeding import named_seed, numpy_generator, torch_generator
 from harness.core.spec import Setting
 from harness.core.task import Examples, Task
 from harness.learning.batches import Augment, Features, Order, augmented, stratified, take, targets
+from harness.learning.pacing import Pace
+from harness.learning.watch import Trained
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -28,16 +30,18 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Start:
+class Adapted:
     """The net that a learner begins with, where a body has made another of the backbone.
 
     Attributes:
         net: images to features; copied for whoever asks for it.
+        body: name of the body, as it is written.
         pretrained: whether it was made of pretrained weights.
         statistics_hold: whether its batch-norm statistics still belong to its weights.
     """
 
     net: nn.Module = field(repr=False)
+    body: str
     pretrained: bool = True
     statistics_hold: bool = True
 
@@ -50,7 +54,8 @@ class Context:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
         said: told the progress of loops, for people who watch.
-        start: what a body has made of the backbone; None: nothing, the dense net is learnt on.
+        adapted: what a body has made of the backbone; None: nothing, the dense net is learnt on.
+        trainings: how each training of the current task's net went, in their order; trials are left out.
     """
 
     backbone: Backbone
@@ -60,7 +65,8 @@ class Context:
     device: str = "cpu"
     dense_flops: float = 0.0
     said: Callable[[float], None] = field(default=lambda share: None, repr=False)
-    start: Start | None = None
+    adapted: Adapted | None = None
+    trainings: list[Trained] = field(default_factory=list, repr=False)
 
     @property
     def size(self) -> int:
@@ -74,15 +80,20 @@ class Context:
     @property
     def num_features(self) -> int:
         """Width of the features of what :meth:`body` gives."""
-        if self.start is None:
+        if self.adapted is None:
             return self.backbone.num_features
         with self.meter.unmetered():
-            return feature_width(self.start.net, self.size)
+            return feature_width(self.adapted.net, self.size)
+
+    @property
+    def body_name(self) -> str:
+        """What :meth:`body` gives, as it is written: ``dense``, ``filter_pruned``."""
+        return "dense" if self.adapted is None else self.adapted.body
 
     @property
     def statistics_hold(self) -> bool:
         """Whether the batch-norm statistics of what :meth:`body` gives belong to its weights."""
-        return self.start is None or self.start.statistics_hold
+        return self.adapted is None or self.adapted.statistics_hold
 
     def body(self, *, pretrained: bool = True) -> nn.Module:
         """A new copy of the net that learning begins with, its caller's to change.
@@ -93,13 +104,13 @@ class Context:
         Raises:
             ValueError: the body was made of the other kind of weights; ``Learner.pretrained`` says of which it is.
         """
-        if self.start is not None:
-            if self.start.pretrained is not pretrained:
-                made, asked = ("pretrained", "random") if self.start.pretrained else ("random", "pretrained")
+        if self.adapted is not None:
+            if self.adapted.pretrained is not pretrained:
+                made, asked = ("pretrained", "random") if self.adapted.pretrained else ("random", "pretrained")
                 raise ValueError(
                     f"the body was made of {made} weights, {asked} ones are asked for; see Learner.pretrained"
                 )
-            return self._placed(copy.deepcopy(self.start.net))
+            return self._placed(copy.deepcopy(self.adapted.net))
         if not pretrained:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(named_seed(self.seed, "scratch"))
@@ -144,51 +155,46 @@ class Context:
         net: nn.Module | None = None,
         augment: Augment | None = None,
         epochs: float = math.inf,
+        alike: bool = True,
     ) -> Iterator[Batch]:
         """Batches in a seeded order that end when ``epochs`` or the budget is spent; ``name`` names the randomness.
 
         What the body of the loop computes is charged. With ``net`` the body is taken to be one training step of
-        that net: it is counted once, then multiplied, and checked now and then. Without it, every step is counted.
-        The last batch shrinks to what the budget still pays for.
+        that net: it is counted once, then multiplied, and checked now and then; unless steps are not ``alike``. Without
+        it, every step is counted. The last batch shrinks to what the budget still pays for.
 
         Raises:
             ValueError: neither a budget nor ``epochs`` would end the loop.
         """
         meter, device = self.meter, self.device
-        flops_left, seconds_left = meter.remaining_flops, meter.remaining_seconds
-        images_left = math.inf if epochs == math.inf else round(epochs * len(data))
-        if math.inf == flops_left == seconds_left == images_left:
+        pace = Pace(meter, images=math.inf if epochs == math.inf else round(epochs * len(data)))
+        if pace.endless:
             raise ValueError("a loop needs an end: a budget or epochs")
         ahead = Order(len(data), self.generator(name, "order"))
         draws = self.generator(name, "augment")
         price = meter.price(net, self.shape(data)) if net is not None else None
-        each, seen = 0.0, 0
-        while seen < images_left:
+        pace.each = price.flops if price else 0.0
+        if not alike:
+            price = None
+        while pace.images_left > 0:
             if gone := meter.exhausted:
                 meter.stopped = gone
                 return
-            each = price.flops if price else each
-            count = int(min(batch_size, images_left - seen, meter.affordable(each) if each > 0 else math.inf))
+            count = pace.at_most(batch_size)
             # Batch norm cannot train on one example of a 1x1 map; the image or so that is left unspent is no loss.
             if count < min(2, len(data)):
-                if count < images_left - seen:
+                if count < pace.images_left:
                     meter.stopped = "flops"
                 return
             index = ahead.take(count)
             inputs = self.inputs(data, index)
             if augment is not None and isinstance(data, Examples):
                 inputs = augmented(inputs, augment, draws)
-            progress = max(
-                (flops_left - meter.remaining_flops + count * each / 2) / flops_left if flops_left < math.inf else 0,
-                (seconds_left - meter.remaining_seconds) / seconds_left if seconds_left < math.inf else 0,
-                (seen + count / 2) / images_left,
-            )
+            progress = pace.progress(count)
             before = meter.spent_flops
             with meter.step(price, count):
-                yield Batch(inputs, targets(data.labels[index], device), min(1.0, progress))
-            if price is None:
-                each = (meter.spent_flops - before) / count
-            seen += count
+                yield Batch(inputs, targets(data.labels[index], device), progress)
+            pace.took(count, each=price.flops if price else (meter.spent_flops - before) / count)
             self.said(progress)
 
     def features(

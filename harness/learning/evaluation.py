@@ -1,20 +1,20 @@
 """How good is what was learnt? Its scores on one split, what it was before it was trained, and latency."""
 
-import base64
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 
+from harness.core.schema import EvalRecord, as_error, packed
 from harness.core.seeding import numpy_generator
 from harness.core.task import Examples, Kind, Split, Task
 from harness.learning.batches import loss_of, stratified, targets
 from harness.learning.context import Context
 from harness.learning.strategy import Strategy
-from harness.storage.records import Record, number
 
 BATCH = 128
 LATENCY_CALLS = 5
@@ -32,8 +32,27 @@ class WrongShape(ValueError):
     """A strategy's logits have another shape than (images, classes)."""
 
 
-def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, after: str) -> list[Record]:
-    """The ``eval`` records of ``task``: its score first, then cross-entropy, worst class and calibration.
+@dataclass(frozen=True)
+class Scored:
+    """A task and the split on which it is scored, loaded once."""
+
+    task: Task
+    split: Split
+    examples: Examples
+
+    @classmethod
+    def load(cls, task: Task, split: Split) -> "Scored":
+        return cls(task, split, task.load(split))
+
+    def record(self, metric: str, value: float, *, after: str, n: int, predicted: str | None = None) -> EvalRecord:
+        """What was measured, as it is written down."""
+        return EvalRecord(
+            after=after, task=self.task.name, split=self.split, n=n, metric=metric, value=value, predicted=predicted
+        )
+
+
+def evaluate(strategy: Strategy, scored: Scored, ctx: Context, *, after: str) -> list[EvalRecord]:
+    """All that is measured of a task: its score, cross-entropy, and where it has classes the worst and calibration.
 
     An image whose logits are not finite counts as an error; for mean average precision its scores count as zero. The
     ``error`` carries ``predicted``: the classes of the first images, base64 of little-endian uint16.
@@ -41,37 +60,37 @@ def evaluate(strategy: Strategy, task: Task, split: Split, ctx: Context, *, afte
     Raises:
         WrongShape: the logits do not have shape (n, num_classes).
     """
-    examples = task.load(split)
+    task, examples = scored.task, scored.examples
     logits = _logits(strategy.predict, task, examples, ctx)
-    scores = _score(task, logits, examples)
-    scores["cross_entropy"] = float(loss_of(logits, targets(examples.labels, "cpu")))
+    values = _score(task, logits, examples)
+    values["cross_entropy"] = float(loss_of(logits, targets(examples.labels, "cpu")))
     if task.kind is not Kind.MULTILABEL:
-        scores["worst_class_error"] = worst_class_error(logits, examples.labels)
-        scores["calibration_error"] = calibration_error(logits, examples.labels)
-    facts = {"event": "eval", "after": after, "task": task.name, "split": str(split), "n": len(examples)}
-    records: list[Record] = [{**facts, "metric": metric, "value": number(value)} for metric, value in scores.items()]
-    if task.kind is not Kind.MULTILABEL:
-        classes = logits[:NAMED].argmax(dim=1).numpy().astype("<u2")
-        records[0]["predicted"] = base64.b64encode(classes.tobytes()).decode()
-    return records
+        values["worst_class_error"] = worst_class_error(logits, examples.labels)
+        values["calibration_error"] = calibration_error(logits, examples.labels)
+    values["constant_error"] = constant_error(task, examples.labels)
+    classes = {"error": packed(logits[:NAMED].argmax(dim=1).numpy())}
+    return [
+        scored.record(metric, value, after=after, n=len(examples), predicted=classes.get(metric))
+        for metric, value in values.items()
+    ]
 
 
-def evaluate_before(strategy: Strategy, task: Task, split: Split, ctx: Context) -> list[Record]:
+def evaluate_before(strategy: Strategy, scored: Scored, ctx: Context) -> list[EvalRecord]:
     """The ``error_before`` of ``task``: its error before the body was trained on it, where the strategy can tell.
 
     Only at most :data:`BEFORE` images of the split are looked at.
     """
+    task, every = scored.task, scored.examples
     predict = strategy.untrained(task.for_learning(), ctx)
     if predict is None:
         return []
-    every = task.load(split)
     some = np.sort(stratified(every.labels, BEFORE, numpy_generator(ctx.seed, task.name, "before")))
     examples = Examples(every.images[some], every.labels[some])
     logits = _logits(lambda _, images: predict(images), task, examples, ctx)
-    score = _score(task, logits, examples)
-    value = score["error"] if "error" in score else 1 - score["mean_average_precision"]
-    facts = {"event": "eval", "after": task.name, "task": task.name, "split": str(split), "n": len(examples)}
-    return [{**facts, "metric": "error_before", "value": number(value)}]
+    ((metric, value),) = _score(task, logits, examples).items()
+    error = as_error(metric, value)
+    assert error is not None, f"{metric} is a score"
+    return [scored.record("error_before", error, after=task.name, n=len(examples))]
 
 
 def _logits(predict: Predict, task: Task, examples: Examples, ctx: Context) -> torch.Tensor:
@@ -110,6 +129,17 @@ def worst_class_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> flo
     return float((np.bincount(labels, weights=wrong) / np.maximum(np.bincount(labels), 1)).max())
 
 
+def constant_error(task: Task, labels: np.ndarray[Any, Any]) -> float:
+    """The error of the best constant prediction: 1 - the share of the most frequent class.
+
+    For several labels 1 - the mean frequency of those that occur, which is the mean average precision of a constant.
+    """
+    if task.kind is Kind.MULTILABEL:
+        shares = labels.mean(axis=0)
+        return float(1 - shares[shares > 0].mean()) if (shares > 0).any() else 1.0
+    return float(1 - np.bincount(labels).max() / len(labels))
+
+
 def calibration_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> float:
     """Expected calibration error: the mean distance of confidence and accuracy, over :data:`BINS` equal bins.
 
@@ -145,9 +175,9 @@ def mean_average_precision(scores: np.ndarray[Any, Any], labels: np.ndarray[Any,
     return float(np.mean(values)) if values else 0.0
 
 
-def latency(strategy: Strategy, task: Task, split: Split, ctx: Context) -> float:
+def latency(strategy: Strategy, scored: Scored, ctx: Context) -> float:
     """Median seconds of one prediction for a single image, over a few calls."""
-    images, view = ctx.inputs(task.load(split), slice(0, 1)), task.for_learning()
+    images, view = ctx.inputs(scored.examples, slice(0, 1)), scored.task.for_learning()
     times = []
     with torch.inference_mode():
         for _ in range(LATENCY_CALLS):

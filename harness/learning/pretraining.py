@@ -9,8 +9,8 @@ import io
 import math
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from harness.compute.backbone import Backbone, Classifier, zero_head
-from harness.compute.convolutions import QuickConvolutions
 from harness.compute.meter import ComputeMeter
 from harness.core.budget import Budget
 from harness.core.environment import environment
@@ -29,13 +28,18 @@ from harness.core.spec import PROTOCOL_VERSION, Precision
 from harness.core.stream import Stream
 from harness.core.task import Examples, Kind, Phase, Split, Task
 from harness.learning.batches import Augment, Order, augmented, loss_of, normalised, stratified, targets
-from harness.learning.training import Diverged, scheduled
+from harness.learning.context import Batch
+from harness.learning.optimiser import optimiser_of
+from harness.learning.pacing import Pace
+from harness.learning.recipe import Settled
+from harness.learning.training import Diverged, train
 from harness.storage import disk
 
 KEEP_SECONDS = 60.0
 """What was learnt is put on disk so often: an interruption costs no more."""
 
-WARMUP, WEIGHT_DECAY = 0.05, 0.05
+RECIPE = Settled(lr=0.0, head_lr=0.0, norm="batch", optimiser="adamw", weight_decay=0.05, warmup=0.05)
+"""But for the rate and the batch, which are the plan's."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Pretraining:
         """All this as plain values: equal facts give equal weights on one kind of machine."""
         return {
             "backbone": self.backbone.name,
-            "stream": self.stream.name,
+            "stream": self.stream.title,
             "stream_version": self.stream.version,
             "fingerprint": self.stream.fingerprint(),
             "tasks": len(self.tasks()),
@@ -91,6 +95,7 @@ class Progress:
         share: of the budget that is spent.
         loss: training loss as a share of what a head gives that knows nothing; mean of about the last hundred steps.
         examples: images seen, each as often as it was.
+        flops_each: what an image of the last step cost.
     """
 
     share: float = 0.0
@@ -99,6 +104,7 @@ class Progress:
     examples: int = 0
     flops: float = 0.0
     seconds: float = 0.0
+    flops_each: float = 0.0
 
 
 Said = Callable[[Progress], None]
@@ -151,74 +157,86 @@ def pretraining_of(file: Path) -> dict[str, Any]:
 
 
 class Joint(Classifier):
-    """One body, and a head for each task."""
+    """One body, and a head for each task.
+
+    Attributes:
+        known: loss of the last batch as a share of what a head gives that knows nothing.
+    """
+
+    known = 1.0
 
     def __init__(self, body: nn.Module, width: int, tasks: list[Task]) -> None:
         super().__init__(body, nn.ModuleList(zero_head(width, task.num_classes) for task in tasks))
         self.ignorance = [math.log(2 if task.kind is Kind.MULTILABEL else task.num_classes) for task in tasks]
 
-    def losses(self, images: Tensor, wanted: list[tuple[int, Tensor]]) -> tuple[Tensor, float]:
-        """The mean loss of a batch, and the same as a share of what knowing nothing gives.
-
-        Args:
-            wanted: tasks and their targets, in the order in which ``images`` holds theirs.
-        """
+    def loss(self, _: nn.Module, batch: Batch) -> Tensor:
+        """The mean loss of a batch, whose targets are those of each task in it, in the order of its images."""
         assert isinstance(self.head, nn.ModuleList)
-        parts = self.body(images).split([len(target) for _, target in wanted])
-        total, known = images.new_zeros(()), 0.0
+        wanted: list[tuple[int, Tensor]] = batch.targets  # type: ignore[assignment]
+        parts = self.body(batch.inputs).split([len(target) for _, target in wanted])
+        total, self.known = batch.inputs.new_zeros(()), 0.0
         for features, (task, target) in zip(parts, wanted, strict=True):
-            loss = loss_of(self.head[task](features).float(), target) * (len(target) / len(images))
-            total, known = total + loss, known + float(loss.detach()) / self.ignorance[task]
-        return total, known
+            loss = loss_of(self.head[task](features).float(), target) * (len(target) / len(batch.inputs))
+            total, self.known = total + loss, self.known + float(loss.detach()) / self.ignorance[task]
+        return total
 
 
 def _train(net: Joint, data: list[Examples], plan: Pretraining, part: Path, device: str, said: Said) -> Progress:
     """Train ``net`` until the budget is spent, on from ``part`` if that exists."""
-    budget, at = plan.budget, Progress()
-    optimiser = torch.optim.AdamW(net.parameters(), lr=plan.lr, weight_decay=WEIGHT_DECAY)
+    at, recipe = Progress(), replace(RECIPE, lr=plan.lr, head_lr=plan.lr, batch_size=plan.batch_size)
+    optimiser = optimiser_of(net, recipe)
     if part.exists():
         at = _taken_back(part, plan, net, optimiser)
-    before = Progress(**asdict(at))
-    meter = ComputeMeter(flops=budget.flops - at.flops, seconds=budget.seconds - at.seconds, device=device)
+    meter = ComputeMeter(flops=plan.budget.flops - at.flops, seconds=plan.budget.seconds - at.seconds, device=device)
+
+    def keep() -> None:
+        content = {"facts": plan.facts(), "at": asdict(at), "net": net.state_dict()}
+        disk.whole(part, _bytes({**content, "optimiser": optimiser.state_dict()}))
+
+    autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=plan.precision == "bf16")
+    batches = _batches(net, data, plan, at, meter, device, keep, said)
+    with meter:
+        train(net, batches, optimiser, recipe, autocast=autocast, loss=net.loss, steps=at.steps)
+    return at
+
+
+def _batches(
+    net: Joint,
+    data: list[Examples],
+    plan: Pretraining,
+    at: Progress,
+    meter: ComputeMeter,
+    device: str,
+    keep: Callable[[], None],
+    said: Said,
+) -> Iterator[Batch]:
+    """Batches of all tasks until the budget is spent; ``at`` follows, and is kept now and then."""
+    budget, before, kept = plan.budget, Progress(**asdict(at)), time.monotonic()
+    images = math.inf if budget.epochs == math.inf else round(budget.epochs * sum(map(len, data)))
+    pace = Pace(meter, images=images, seen=at.examples, each=at.flops_each, flops=budget.flops, seconds=budget.seconds)
     order = Order(sum(map(len, data)), torch_generator(plan.seed, "pretrain", "order"))
     order.take(at.examples)  # What was seen before an interruption is not seen again.
-    images = math.inf if budget.epochs == math.inf else round(budget.epochs * sum(map(len, data)))
-    each, kept = 0.0, time.monotonic()
-    autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=plan.precision == "bf16")
-    quick = QuickConvolutions()
-    net.train()
-    with meter:
-        while not meter.exhausted:
-            count = int(min(plan.batch_size, images - at.examples, meter.affordable(each) if each else math.inf))
-            if count < 2:
-                break
-            # Everything drawn in a step depends on its number alone, so that going on agrees with going through.
-            torch.manual_seed(named_seed(plan.seed, "pretrain", at.steps))
-            draws = torch_generator(plan.seed, "pretrain augment", at.steps)
-            done = max(at.flops / budget.flops, at.seconds / budget.seconds, (at.examples + count / 2) / images)
-            optimiser.param_groups[0]["lr"] = plan.lr * scheduled(min(1.0, done), warmup=WARMUP)
-            inputs, wanted = _batch(data, order.take(count), plan, device)
-            spent = meter.spent_flops
-            with meter.step(None, count):
-                with autocast, quick:
-                    loss, known = net.losses(augmented(inputs, Augment(), draws), wanted)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-            each = (meter.spent_flops - spent) / count
-            if not math.isfinite(known):
-                raise Diverged(f"the loss became infinite or not a number after {at.steps} steps")
-            at.loss += (known - at.loss) / min(at.steps + 1, 100)
-            at.steps, at.examples = at.steps + 1, at.examples + count
-            at.flops, at.seconds = before.flops + meter.spent_flops, before.seconds + meter.spent_seconds
-            at.share = min(1.0, max(at.flops / budget.flops, at.seconds / budget.seconds, at.examples / images))
-            said(at)
-            if time.monotonic() - kept >= KEEP_SECONDS:
-                content = {"facts": plan.facts(), "at": asdict(at), "net": net.state_dict()}
-                disk.whole(part, _bytes({**content, "optimiser": optimiser.state_dict()}))
-                kept = time.monotonic()
-    net.eval()
-    return at
+    while not meter.exhausted and (count := pace.at_most(plan.batch_size)) >= 2:
+        # Everything drawn in a step depends on its number alone, so that going on agrees with going through.
+        torch.manual_seed(named_seed(plan.seed, "pretrain", at.steps))
+        draws = torch_generator(plan.seed, "pretrain augment", at.steps)
+        inputs, wanted = _batch(data, order.take(count), plan, device)
+        # Targets of several tasks: the loss is of this net, and knows how to read them.
+        batch = Batch(augmented(inputs, Augment(), draws), wanted, pace.progress(count))  # type: ignore[arg-type]
+        spent = meter.spent_flops
+        with meter.step(None, count):
+            yield batch
+        pace.took(count, each=(meter.spent_flops - spent) / count)
+        if not math.isfinite(net.known):
+            raise Diverged(f"the loss became infinite or not a number after {at.steps} steps")
+        at.loss += (net.known - at.loss) / min(at.steps + 1, 100)
+        at.steps, at.examples, at.flops_each = at.steps + 1, pace.seen, pace.each
+        at.flops, at.seconds = before.flops + meter.spent_flops, before.seconds + meter.spent_seconds
+        at.share = min(1.0, max(at.flops / budget.flops, at.seconds / budget.seconds, at.examples / images))
+        said(at)
+        if time.monotonic() - kept >= KEEP_SECONDS:
+            keep()
+            kept = time.monotonic()
 
 
 def _batch(

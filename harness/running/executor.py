@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -17,13 +18,14 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import NoReturn, Protocol
 
 from harness.core.errors import UserError
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
-from harness.running.messages import GRACE, LEFT, PRELOAD, Told
+from harness.running.messages import GRACE, LEFT, PRELOAD, Message
 from harness.storage.disk import CannotWrite
-from harness.storage.records import RunStatus
 from harness.storage.run_folder import Busy, RunFolder
 
 PATIENCE = 1800.0
@@ -49,7 +51,7 @@ class Watch(Protocol):
     """Who looks on while runs go."""
 
     def began(self, spec: RunSpec) -> None: ...
-    def told(self, spec: RunSpec, told: Told) -> None: ...
+    def heard(self, spec: RunSpec, message: Message) -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
 
 
@@ -150,9 +152,20 @@ def _start(
 ) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(spec, out, device, retry_failed, kept, theirs), daemon=True)
-    process.start()
+    with _without_main():
+        process.start()
     theirs.close()
     return _Worker(process, spec, ours)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """The script or notebook that asked for runs is none of theirs: a new process would carry it out once more."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None, parent: Connection) -> None:
@@ -169,7 +182,7 @@ def _listen(worker: _Worker, watch: Watch) -> None:
             if isinstance(message, str):
                 worker.last = message
             else:
-                watch.told(worker.spec, message)
+                watch.heard(worker.spec, message)
     except (EOFError, OSError):
         return
 

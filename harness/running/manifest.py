@@ -9,23 +9,20 @@ import torch
 from harness.compute.backbone import Backbone
 from harness.compute.caps import dense_flops
 from harness.core.environment import environment
-from harness.core.spec import SCHEMA_VERSION, RunSpec
+from harness.core.schema import SCHEMA_VERSION, Pretraining
+from harness.core.spec import RunSpec
 from harness.core.stream import Stream
 from harness.core.task import Task
 
-PRETRAINING = (
-    "stream", "fingerprint", "tasks", "images", "examples", "size", "budget", "seed", "loss", "flops", "seconds",
-)  # fmt: skip
-"""What a run tells of the making of its backbone, where that is known."""
-
 
 def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbone) -> Mapping[str, Any]:
-    """What ``run.json`` tells of a run before it begins."""
+    """What ``run.json`` tells of a run before it begins: the fields of :class:`RunFile` that are known by then."""
+    making = backbone.find_pretraining()
     return {
         "schema_version": SCHEMA_VERSION,
         "key": spec.key,
         "spec": {
-            "stream": spec.stream,
+            "stream": stream.title,
             "fingerprint": spec.fingerprint,
             "strategy": spec.strategy,
             "options": dict(spec.options),
@@ -34,9 +31,9 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
             "setting": asdict(spec.setting),
             "seed": spec.seed,
         },
-        "stream": {"name": stream.name, "version": stream.version},
+        "stream": {"name": stream.title, "version": stream.version},
         "described": backbone.described,
-        "pretraining": {key: value for key, value in backbone.find_pretraining().items() if key in PRETRAINING},
+        "pretraining": {name: making[name] for name in Pretraining.model_fields if name in making},
         "tasks": [
             {**task.facts(), "dense_flops": dense_flops(backbone, task.num_classes, spec.setting.size)}
             for task in tasks

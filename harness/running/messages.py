@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.storage.records import Record
+from harness.core.schema import LearnRecord
 
 GRACE = 20.0
 """Seconds that a process which was told to leave has until it is killed."""
@@ -16,19 +16,27 @@ PRELOAD = "NEVIS_HARNESS_PRELOAD"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a run says while it goes: a task ended, or (``record`` None) how far the current one is."""
+class Message:
+    """What a run says while it goes: a task ended, or (``record`` None) how far the current one is.
+
+    Attributes:
+        task, index, tasks: the current task, its place from 0, and how many there are.
+        share: of the current task's budget that is spent.
+        record: what the task that ended has cost.
+        error: of that task: top-1 error, or 1 - mean average precision; None where it was not scored.
+        note: a line for the person watching.
+    """
 
     task: str
     index: int
     tasks: int
     share: float = 1.0
-    record: Record | None = None
-    score: float | None = None
+    record: LearnRecord | None = None
+    error: float | None = None
     note: str | None = None
 
 
-Tell = Callable[[Told], None]
+Listener = Callable[[Message], None]
 
 
 class Leave(SystemExit):

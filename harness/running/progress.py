@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
 from harness.running.executor import Outcome
-from harness.storage.records import RunStatus
 
 if TYPE_CHECKING:
-    from harness.running.messages import Told
+    from harness.running.messages import Message
 
 
 class Lines:
@@ -30,28 +30,28 @@ class Lines:
         names = [self._names(spec) for spec in specs]
         self.widths = [max([len(text) for text in column], default=0) for column in zip(*names, strict=True)]
         self.begun: dict[str, float] = {}
-        self.scores: dict[str, list[float]] = {}
+        self.errors: dict[str, list[float]] = {}
         self.flops: dict[str, float] = {}
         self.resumed: set[str] = set()
 
     def began(self, spec: RunSpec) -> None:
         self.begun[spec.key] = time.monotonic()
 
-    def told(self, spec: RunSpec, told: "Told") -> None:
-        if told.note:
-            self._print(f"note: {told.note}")
-        if told.record is None:
+    def heard(self, spec: RunSpec, message: "Message") -> None:
+        if message.note:
+            self._print(f"note: {message.note}")
+        if message.record is None:
             return
-        if spec.key not in self.flops and told.index:
+        if spec.key not in self.flops and message.index:
             self.resumed.add(spec.key)
-        self.flops[spec.key] = self.flops.get(spec.key, 0) + told.record["flops"]
-        if told.score is not None:
-            self.scores.setdefault(spec.key, []).append(told.score)
+        self.flops[spec.key] = self.flops.get(spec.key, 0) + message.record.flops
+        if message.error is not None:
+            self.errors.setdefault(spec.key, []).append(message.error)
         if self.verbose:
-            score = "-" if told.score is None else f"{told.score:.3f}"
-            place = f"{told.index + 1:3d}/{told.tasks}"
+            error = "-" if message.error is None else f"{message.error:.3f}"
+            place = f"{message.index + 1:3d}/{message.tasks}"
             self._print(
-                f"  {place}  {told.task:28s} {score:>6s}  {told.record['flops']:.2e} FLOPs  {told.record['status']}"
+                f"  {place}  {message.task:28s} {error:>6s}  {message.record.flops:.2e} FLOPs  {message.record.status}"
             )
 
     def ended(self, outcome: Outcome) -> None:
@@ -62,9 +62,9 @@ class Lines:
         took = time.monotonic() - self.begun.get(key, time.monotonic())
         clock = f"{int(took) // 60:02d}:{int(took) % 60:02d}"
         if outcome.status is RunStatus.DONE:
-            scores = self.scores.get(key, [])
-            which = f"the last {len(scores)} tasks (resumed)" if key in self.resumed else f"{len(scores)} tasks"
-            mean = f"mean score {sum(scores) / len(scores):.3f} over {which}" if scores else "no task scored"
+            errors = self.errors.get(key, [])
+            which = f"the last {len(errors)} tasks (resumed)" if key in self.resumed else f"{len(errors)} tasks"
+            mean = f"mean error {sum(errors) / len(errors):.3f} over {which}" if errors else "no task scored"
             self._print(f"{count} {name}  {mean}  {self.flops.get(key, 0):.2e} FLOPs  {clock}")
         else:
             self._print(f"{count} {name}  {outcome.status.upper()}: {outcome.reason}")
@@ -90,10 +90,10 @@ class Live(Lines):
         super().began(spec)
         self.bars[spec.key] = self.progress.add_task(" ".join(self._names(spec)), total=1.0, what="starting")
 
-    def told(self, spec: RunSpec, told: "Told") -> None:
-        super().told(spec, told)
-        share = (told.index + (told.share if told.record is None else 1)) / told.tasks
-        what = f"{told.index + 1}/{told.tasks} {told.task}, {told.share:.0%} of its budget"
+    def heard(self, spec: RunSpec, message: "Message") -> None:
+        super().heard(spec, message)
+        share = (message.index + (message.share if message.record is None else 1)) / message.tasks
+        what = f"{message.index + 1}/{message.tasks} {message.task}, {message.share:.0%} of its budget"
         self.progress.update(self.bars[spec.key], completed=share, what=what)
 
     def ended(self, outcome: Outcome) -> None:

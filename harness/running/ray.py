@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import UserError
+from harness.core.schema import LearnRecord, RunStatus, parse_record, score_of
 from harness.core.spec import RunSpec
 from harness.running.executor import PATIENCE, Outcome, Watch, run_all
-from harness.storage.records import RunStatus
 from harness.storage.run_folder import Busy, RunFolder
 
 if TYPE_CHECKING:
-    from harness.running.messages import Told
+    from harness.running.messages import Message
 
 RETRIES = 3
 """How often a run begins again elsewhere after its node or process was lost."""
@@ -33,7 +33,7 @@ class _Silent:
     """Nobody watches on the node: the driver reads the shared folder."""
 
     def began(self, spec: RunSpec) -> None: ...
-    def told(self, spec: RunSpec, told: "Told") -> None: ...
+    def heard(self, spec: RunSpec, message: "Message") -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
 
 
@@ -122,16 +122,17 @@ class _Seen:
 
     def look(self) -> None:
         """Tell of the tasks that were committed since the last look."""
-        from harness.running.messages import Told
+        from harness.running.messages import Message
 
-        records = self.store.records()
-        learnt = [record for record in records if record["event"] == "learn"]
+        records = [parse_record(record) for record in self.store.records()]
+        learnt = [record for record in records if isinstance(record, LearnRecord)]
         total = max(len(self.store.describe().get("tasks", [])), len(learnt))
         for record in learnt[self.tasks :]:
-            evals = (r for r in records if r["event"] == "eval" and r["task"] == r["after"] == record["task"])
-            score = next((r["value"] for r in evals), None)
-            told = Told(task=record["task"], index=record["index"], tasks=total, record=record, score=score)
-            self.watch.told(self.spec, told)
+            own = score_of(records, record.task)
+            message = Message(
+                task=record.task, index=record.index, tasks=total, record=record, error=own.error if own else None
+            )
+            self.watch.heard(self.spec, message)
         self.tasks = len(learnt)
 
 

@@ -13,22 +13,24 @@ import torch
 
 from harness.compute.backbone import Backbone
 from harness.compute.caps import Spent, cap, dense_flops, scored_tasks
+from harness.compute.ledger import Ledger
 from harness.compute.memory import begin_peak, peak_bytes
-from harness.compute.meter import COST_PHASES, ComputeMeter
+from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
 from harness.core.errors import UserError
+from harness.core.schema import EvalRecord, LearnRecord, RunStatus, TaskStatus, parse_record, score_of
 from harness.core.seeding import named_seed
 from harness.core.spec import RunSpec
 from harness.core.stream import Stream
 from harness.core.task import Split, Task
 from harness.learning.context import Context
-from harness.learning.evaluation import evaluate, evaluate_before, latency
+from harness.learning.evaluation import Scored, evaluate, evaluate_before, latency
 from harness.learning.strategy import Infeasible, Strategy, nets
 from harness.learning.training import Diverged
+from harness.learning.watch import as_recorded
 from harness.running.manifest import manifest
-from harness.running.messages import Leave, Tell, Told
+from harness.running.messages import Leave, Listener, Message
 from harness.storage.disk import CannotWrite
-from harness.storage.records import Record, RunStatus, TaskStatus, number
 from harness.storage.run_folder import Busy, RunFolder
 
 
@@ -36,12 +38,17 @@ class Overspent(RuntimeError):
     """A strategy went on computing after its budget was gone."""
 
 
+class OtherMeter(RuntimeError):
+    """A strategy put a meter of its own in the place of ``ctx.meter``."""
+
+
 def run(
-    spec: RunSpec, out: Path, *, device: str = "cpu", tell: Tell = lambda _: None, retry_failed: bool = True
+    spec: RunSpec, out: Path, *, device: str = "cpu", listener: Listener = lambda _: None, retry_failed: bool = True
 ) -> RunStatus:
     """Carry out what is left of ``spec`` below ``out``; what is done is not done again.
 
     Args:
+        listener: hears how far the run is.
         retry_failed: whether to begin again where another runner has failed meanwhile.
 
     Returns:
@@ -60,7 +67,7 @@ def run(
         if status is RunStatus.DONE or (status is RunStatus.FAILED and not retry_failed):
             return status
         try:
-            _run(spec, store, device, tell)
+            _run(spec, store, device, listener)
         except Busy:
             raise
         except (KeyboardInterrupt, Leave, CannotWrite):
@@ -74,7 +81,7 @@ def run(
     return RunStatus.DONE
 
 
-def _run(spec: RunSpec, store: RunFolder, device: str, tell: Tell) -> None:
+def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> None:
     stream: Stream = make("streams", spec.stream)
     if stream.fingerprint() != spec.fingerprint:
         raise UserError(
@@ -87,95 +94,100 @@ def _run(spec: RunSpec, store: RunFolder, device: str, tell: Tell) -> None:
     store.begin({**manifest(spec, stream, tasks, backbone), "started": _now(), "finished": None})
     done, state, note = store.resume(tasks=len(tasks), resumable=strategy.resumable)
     if note:
-        tell(Told(task=tasks[min(done, len(tasks) - 1)].name, index=done, tasks=len(tasks), note=note))
+        listener(Message(task=tasks[min(done, len(tasks) - 1)].name, index=done, tasks=len(tasks), note=note))
     if done == len(tasks):
         return
-    ctx = Context(backbone=backbone, setting=spec.setting, seed=spec.seed, meter=ComputeMeter(), device=device)
+    setup = ComputeMeter(device=device)
+    ctx = Context(backbone=backbone, setting=spec.setting, seed=spec.seed, meter=setup, device=device)
     _seed_everything(spec.seed, "prepare")
-    with ctx.meter as setup:
+    with setup:
         strategy.prepare(ctx)
     if done:
         strategy.load_state(state)
-    learnt = [record for record in store.records() if record["event"] == "learn"]
-    spent = Spent(sum(r["flops"] for r in learnt), sum(r["seconds"] for r in learnt))
-    if not done:
-        spent = Spent(setup.spent_flops, setup.spent_seconds)
+    learnt = [record for record in map(parse_record, store.records()) if isinstance(record, LearnRecord)]
+    split = Split(spec.setting.scoring)
     for index, task in enumerate(tasks[done:], start=done):
-        may = cap(spec, backbone, tasks, index, spent)
-        ctx.meter = ComputeMeter(flops=may.flops, seconds=may.seconds, device=device)
+        may = cap(spec, backbone, tasks, index, _spent(learnt, setup.ledger()))
+        # Held here, whatever a strategy makes of the one in its context.
+        ctx.meter = meter = ComputeMeter(flops=may.flops, seconds=may.seconds, device=device)
         ctx.dense_flops = dense_flops(backbone, task.num_classes, spec.setting.size)
-        ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), tell)
-        records = _learn(strategy, task, index, ctx, setup if index == 0 else None, spec)
+        ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), listener)
+        before = Ledger() if index else setup.ledger()
+        evals, record = _learn(strategy, task, index, ctx, meter, before, split)
+        if index == 0:
+            record = record.model_copy(update={"prepared": strategy.body_digest})
         if index == len(tasks) - 1 and strategy.shares_weights:
-            split = Split(spec.setting.scoring)
-            again: list[Record] = []
             for earlier in tasks[:-1]:
-                again += evaluate(strategy, earlier, split, ctx, after=task.name)
+                evals += evaluate(strategy, Scored.load(earlier, split), ctx, after=task.name)
                 ctx.said(1.0)
-            records = [*records[:-1], *again, records[-1]]
-        store.commit(index, strategy.state(), records)
-        mine = Spent(records[-1]["flops"], records[-1]["seconds"])
-        # The first task's record holds what was spent before the stream, which is in `spent` already.
-        spent = mine if index == 0 else Spent(spent.flops + mine.flops, spent.seconds + mine.seconds)
-        score = next((r["value"] for r in records if r["event"] == "eval"), None)
-        tell(Told(task=task.name, index=index, tasks=len(tasks), record=records[-1], score=score))
+        store.commit(index, strategy.state(), [line.record() for line in (*evals, record)])
+        learnt.append(record)
+        score = score_of(evals, task.name)
+        error = score.error if score else None
+        listener(Message(task=task.name, index=index, tasks=len(tasks), record=record, error=error))
+
+
+def _spent(learnt: list[LearnRecord], setup: Ledger) -> Spent:
+    """What a run has spent: the record of the first task holds what was spent before the stream, too."""
+    if not learnt:
+        return Spent(setup.charged_flops, setup.charged_seconds)
+    return Spent(sum(record.flops for record in learnt), sum(record.seconds for record in learnt))
 
 
 def _learn(
-    strategy: Strategy, task: Task, index: int, ctx: Context, setup: ComputeMeter | None, spec: RunSpec
-) -> list[Record]:
-    """The records of one task: its ``eval`` lines, then its ``learn`` line."""
-    meter, device = ctx.meter, ctx.device
-    _seed_everything(spec.seed, task.name)
+    strategy: Strategy, task: Task, index: int, ctx: Context, meter: ComputeMeter, before: Ledger, split: Split
+) -> tuple[list[EvalRecord], LearnRecord]:
+    """Learn one task under ``meter``: what is measured of it, and what it has cost, ``before`` included."""
+    device = ctx.device
+    _seed_everything(ctx.seed, task.name)
     begin_peak(device)
     cpu = time.process_time()
+    ctx.trainings.clear()
     try:
         with meter:
             strategy.learn(task.for_learning(), ctx)
         _check_spent(meter, task)
         status = TaskStatus(meter.stopped or meter.exhausted or TaskStatus.DONE)
+        if ctx.trainings and ctx.trainings[-1].diverged:
+            status = TaskStatus.DIVERGED
     except Infeasible:
         status = TaskStatus.INFEASIBLE
     except Diverged:
         status = TaskStatus.DIVERGED
     cpu = time.process_time() - cpu
-    records: list[Record] = []
+    if ctx.meter is not meter:
+        raise OtherMeter(
+            f"task {task.name!r} was learnt with another meter in ctx.meter than the run's own, which alone knows the "
+            "budget; to spend a part of it, hand dataclasses.replace(ctx, meter=...) on and leave ctx as it is"
+        )
+    evals: list[EvalRecord] = []
     free = ComputeMeter(device=device)
-    split = Split(spec.setting.scoring)
     delay = None
     if status is not TaskStatus.INFEASIBLE:
+        scored = Scored.load(task, split)
         with free:
-            records = evaluate(strategy, task, split, ctx, after=task.name)
+            evals = evaluate(strategy, scored, ctx, after=task.name)
         # Metered apart: flops_evaluate over n is what a prediction costs.
         ctx.meter = ComputeMeter(device=device)
         with ctx.meter:
-            records += evaluate_before(strategy, task, split, ctx)
-        delay = latency(strategy, task, split, ctx)
-    ledger = meter.ledger()
-    for phase in COST_PHASES:
-        ledger[f"flops_{phase}"] += setup.flops[phase] if setup else 0
-        ledger[f"seconds_{phase}"] += setup.seconds[phase] if setup else 0
-    ledger["flops"] += setup.spent_flops if setup else 0
-    ledger["seconds"] += setup.spent_seconds if setup else 0
-    ledger["flops_evaluate"], ledger["seconds_evaluate"] = free.spent_flops, free.spent_seconds
-    records.append(
-        {
-            "event": "learn",
-            "task": task.name,
-            "index": index,
-            "status": status,
-            **{key: number(value) for key, value in ledger.items()},
-            "setup_flops": number(setup.spent_flops if setup else 0),
-            "budget_flops": number(meter.flops_budget),
-            "cpu_seconds": cpu,
-            "steps": meter.steps,
-            "examples": meter.examples,
-            "parameters": _parameters(strategy),
-            "peak_bytes": peak_bytes(device),
-            "latency_seconds": delay,
-        }
+            evals += evaluate_before(strategy, scored, ctx)
+        delay = latency(strategy, scored, ctx)
+    record = LearnRecord(
+        task=task.name,
+        index=index,
+        status=status,
+        **(before + meter.ledger() + free.ledger().as_evaluation()).fields(),
+        setup_flops=before.charged_flops,
+        budget_flops=meter.flops_budget,
+        cpu_seconds=cpu,
+        steps=meter.steps,
+        examples=meter.examples,
+        parameters=_parameters(strategy),
+        peak_bytes=peak_bytes(device),
+        latency_seconds=delay,
+        **as_recorded(ctx.trainings),
     )
-    return records
+    return evals, record
 
 
 def _check_spent(meter: ComputeMeter, task: Task) -> None:
@@ -202,14 +214,14 @@ def _seed_everything(seed: int, *names: object) -> None:
     random.seed(named_seed(seed, *names, "python"))
 
 
-def _told_at_most_once_a_second(task: str, index: int, tasks: int, tell: Tell) -> Callable[[float], None]:
+def _told_at_most_once_a_second(task: str, index: int, tasks: int, listener: Listener) -> Callable[[float], None]:
     last = time.monotonic()
 
     def said(share: float) -> None:
         nonlocal last
         if time.monotonic() - last >= 1:
             last = time.monotonic()
-            tell(Told(task=task, index=index, tasks=tasks, share=share))
+            listener(Message(task=task, index=index, tasks=tasks, share=share))
 
     return said
 

@@ -18,11 +18,11 @@ import torch
 import torch._dynamo
 
 from harness.compute.memory import keep_freed_memory
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
-from harness.running.messages import GRACE, LEFT, Leave, Told
+from harness.running.messages import GRACE, LEFT, Leave, Message
 from harness.running.runner import run
 from harness.storage.memo import keep_in
-from harness.storage.records import RunStatus
 from harness.storage.run_folder import Busy
 
 
@@ -31,7 +31,7 @@ class Hung(BaseException):
 
 
 def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None, parent: Connection) -> None:
-    """Run ``spec``; send each :class:`Told`, and last one word: ``done``, ``busy`` or ``failed: <reason>``.
+    """Run ``spec``; send each :class:`Message`, and last one word: ``done``, ``busy`` or ``failed: <reason>``.
 
     Args:
         kept: the folder of what the runs of this suite work out for each other, where there are others.
@@ -50,10 +50,10 @@ def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path |
 
     try:
         _quieten(out / spec.folder)
-        status = run(spec, out, device=device, tell=send, retry_failed=retry_failed)
+        status = run(spec, out, device=device, listener=send, retry_failed=retry_failed)
     except Busy as error:
         note = f"{spec.folder}: {error} is on it; coming back to it later"
-        send(Told(task="", index=0, tasks=1, share=0.0, note=note))
+        send(Message(task="", index=0, tasks=1, share=0.0, note=note))
         send("busy")
     except Leave:
         raise
@@ -101,8 +101,11 @@ def _quieten(folder: Path) -> None:
     """Send what a strategy prints to ``output.log`` of its run."""
     folder.mkdir(parents=True, exist_ok=True)
     log = os.open(folder / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever started us may have closed it.
+        if stream is not None:
+            stream.flush()
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.close(log)
+    if log > 2:
+        os.close(log)

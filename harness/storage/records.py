@@ -1,35 +1,12 @@
 """What does a run leave behind? Flat JSON records, one a line, each with a checksum; read up to the first bad line."""
 
 import json
-import math
 import zlib
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-Record = dict[str, Any]
-
-
-class TaskStatus(StrEnum):
-    """How learning a task ended: by itself, at a limit, or without an answer."""
-
-    DONE = "done"
-    FLOPS = "flops"
-    SECONDS = "seconds"
-    INFEASIBLE = "infeasible"
-    DIVERGED = "diverged"
-
-
-class RunStatus(StrEnum):
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-
-
-TIMED_PREFIX = "seconds"
-TIMED = frozenset({"cpu_seconds", "latency_seconds", "peak_bytes", "crc32"})
+from harness.core.schema import UNREPEATED, Record
 
 
 def line_of(record: Mapping[str, Any]) -> str:
@@ -106,14 +83,4 @@ def parse_log(content: bytes, name: str) -> Log:
 
 def canonical(records: Iterable[Mapping[str, Any]]) -> list[Record]:
     """The records without clocks, latency and peak memory: equal for two executions of one spec."""
-    return [
-        {key: value for key, value in record.items() if key not in TIMED and not key.startswith(TIMED_PREFIX)}
-        for record in records
-    ]
-
-
-def number(value: float) -> float | None:
-    """A JSON number, whole where it is whole; None where it is infinite or not a number."""
-    if not math.isfinite(value):
-        return None
-    return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)
+    return [{key: value for key, value in record.items() if key not in UNREPEATED} for record in records]

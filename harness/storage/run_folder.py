@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from harness.core.digest import digest
 from harness.core.errors import UserError
+from harness.core.schema import Record, RunStatus
 from harness.storage import disk
-from harness.storage.records import Record, RunStatus, line_of, read_log
+from harness.storage.records import line_of, read_log
 
 _UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError)
 
@@ -47,9 +48,11 @@ class RunFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._written = 0
         self.events = folder / "events.jsonl"
         self.manifest = folder / "run.json"
+        self._written = 0
+        self._length: int | None = None
+        """Bytes of ``events.jsonl`` that are committed; None until :meth:`resume` has looked."""
 
     @contextmanager
     def claim(self, *, wait: float = 0) -> Iterator[None]:
@@ -94,12 +97,20 @@ class RunFolder:
                 ) from error
 
     def free(self) -> bool:
-        """Whether nobody holds the run at this moment."""
+        """Whether nobody holds the run at this moment. Only asks: a run that was never begun is not begun by this."""
         try:
-            with self.claim():
-                return True
+            lock = os.open(self.folder / "lock", os.O_RDWR)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise UserError(f"cannot open {self.folder / 'lock'}: {error.strerror}") from error
+        try:
+            self._lock(lock, until=0)
         except Busy:
             return False
+        finally:
+            os.close(lock)
+        return True
 
     def describe(self) -> dict[str, Any]:
         """``run.json``; empty where it is missing or damaged: it is then written anew."""
@@ -178,6 +189,7 @@ class RunFolder:
             CannotWrite: the disk did not take it; the task is not done.
             TypeError: the state holds what could not be read back safely.
         """
+        assert self._length is not None, "resume says where to go on: call it before commit"
         self._save(index, state)
         if self._size() != self._length:
             raise Busy("another process, which this file system's locks do not keep out,")

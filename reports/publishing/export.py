@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.core.errors import UserError
+from harness.core.schema import parse_run
 from harness.core.spec import path_safe
 from harness.storage.records import parse_log
 from reports.boards.board import Board, boards
@@ -17,7 +18,6 @@ from reports.figures.style import shortened
 from reports.reading.bundle import SUFFIX, Packed, run_text, write_bundle
 from reports.reading.frame import read
 from reports.reading.impersonal import impersonal
-from reports.reading.run_file import parse_run
 from reports.reading.sources import sources
 
 

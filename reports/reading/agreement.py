@@ -1,14 +1,14 @@
 """How often does a strategy say what the dense net says? Predicted classes of the same images, pair by pair."""
 
-import base64
-import binascii
 import math
 
 import numpy as np
 import pandas as pd
 
+from harness.core.schema import unpacked
+
 PREDICTED = "predicted"
-"""Field of an ``error`` record: classes of the first test images, base64 of little-endian uint16."""
+"""The column of what an ``error`` record holds under this name: predicted classes of the first test images."""
 
 CELL = ["board", "budget", "seed", "index"]
 """What two predictions must share, to be of the same images at the same cost."""
@@ -24,16 +24,8 @@ def with_agreement(tasks: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     dense = tasks[(tasks["label"] == reference) & tasks["used"].astype(bool)].drop_duplicates(CELL)
     theirs = tasks[CELL].merge(dense[[*CELL, PREDICTED]], on=CELL, how="left")[PREDICTED]
     pairs = zip(tasks[PREDICTED], theirs, strict=True)
-    shares = [agreement(classes(mine), classes(other)) for mine, other in pairs]
+    shares = [agreement(unpacked(mine), unpacked(other)) for mine, other in pairs]
     return tasks.drop(columns=PREDICTED).assign(agreement=shares)
-
-
-def classes(text: object) -> np.ndarray[tuple[int], np.dtype[np.uint16]] | None:
-    """The predicted classes that ``text`` stands for; None if it stands for none."""
-    try:
-        return np.frombuffer(base64.b64decode(text, validate=True), dtype="<u2") if isinstance(text, str) else None
-    except (binascii.Error, ValueError):
-        return None
 
 
 def agreement(

@@ -9,12 +9,12 @@ import pandas as pd
 
 from harness.core.budget import Budget
 from harness.core.errors import UserError
-from harness.storage.records import Record, parse_log
+from harness.core.schema import EvalRecord, LearnRecord, Record, RunFile, TaskFacts, parse_record, parse_run, score_of
+from harness.storage.records import parse_log
 from reports.reading.agreement import PREDICTED, with_agreement
 from reports.reading.impersonal import without_folders, without_release
-from reports.reading.run_file import RunFile, TaskFacts, parse_run
 from reports.reading.sources import Source, sources
-from reports.statistics.metrics import chance_error
+from reports.reading.unrecorded import constant_error, family, pretrained_on
 
 MISSING = "missing"
 """Status of a task that its run has not come to."""
@@ -95,7 +95,7 @@ def _facts(run: RunFile) -> dict[str, Any]:
         "budget": spec.budget,
         "seed": spec.seed,
         **setting.model_dump(),
-        "status": run.status,
+        "status": run.status.value,
         "attempts": run.attempts,
         "error": without_folders(run.error or ""),
         "started": run.started or "",
@@ -106,6 +106,7 @@ def _facts(run: RunFile) -> dict[str, Any]:
         "packages": run.packages,
         "hardware": run.hardware | {"system": without_release(str(run.hardware.get("system", "unknown")))},
         "threads": run.threads,
+        "pretrained_on": pretrained_on(setting.weights_hash, run.pretraining.stream or ""),
     }
 
 
@@ -113,20 +114,26 @@ def _tasks(run: RunFile, records: list[Record]) -> tuple[list[dict[str, Any]], l
     """The planned tasks with what was learnt of them, all evaluations, and what did not fit."""
     learnt: dict[int, dict[str, Any]] = {}
     evals: list[dict[str, Any]] = []
-    pending: list[Record] = []
+    pending: list[EvalRecord] = []
     odd: list[str] = []
-    for record in records:
-        if record.get("event") == "eval":
+    for content in records:
+        try:
+            record = parse_record(content)
+        except ValueError as error:
+            what = f"{content.get('event')} record of task {content.get('task')!r}"
+            odd.append(f"the {what} is none of this schema ({error}); not used")
+            pending = [] if content.get("event") == "learn" else pending
+            continue
+        if isinstance(record, EvalRecord):
             pending.append(record)
-        elif record.get("event") == "learn":
-            index, name = record.get("index"), record.get("task")
-            if not isinstance(index, int) or index >= len(run.tasks) or run.tasks[index].name != name:
-                odd.append(f"a record of task {name!r} at place {index!r}, which run.json does not name; not used")
-            else:
-                ledger = {key: value for key, value in record.items() if key not in _TAKEN}
-                learnt[index] = _other_metrics(name, pending) | ledger | _own(run.tasks[index], pending)
-                evals += [{"index": index, **{key: e.get(key) for key in _EVAL_KEYS}} for e in pending]
-            pending = []
+            continue
+        index, name = record.index, record.task
+        if index >= len(run.tasks) or run.tasks[index].name != name:
+            odd.append(f"a record of task {name!r} at place {index!r}, which run.json does not name; not used")
+        else:
+            learnt[index] = _other_metrics(name, pending) | _costs(record) | _own(name, pending)
+            evals += [{"index": index, **e.model_dump(include=_EVAL_KEYS)} for e in pending]
+        pending = []
     rows = [
         {"index": index, **_task_facts(task), "status": MISSING, **learnt.get(index, {})}
         for index, task in enumerate(run.tasks)
@@ -134,53 +141,51 @@ def _tasks(run: RunFile, records: list[Record]) -> tuple[list[dict[str, Any]], l
     return rows, evals, odd
 
 
-def _own(task: TaskFacts, evals: list[Record]) -> dict[str, Any]:
+def _own(task: str, evals: list[EvalRecord]) -> dict[str, Any]:
     """Error (for multilabel tasks 1 - mean average precision) and n of the task's own test."""
-    wanted = "mean_average_precision" if task.kind == "multilabel" else "error"
-    for record in evals:
-        if record.get("task") == task.name and record.get("metric") == wanted:
-            value, n = _number(record.get("value")), _number(record.get("n"))
-            if not math.isnan(value):
-                error = 1 - value if task.kind == "multilabel" else value
-                return {"error": error, "n": 0 if math.isnan(n) else int(n), PREDICTED: record.get(PREDICTED)}
-    return {"error": math.nan, "n": 0}
+    score = score_of(evals, task)
+    if score is None:
+        return {"error": math.nan, "n": 0}
+    return {"error": score.error, "n": score.n, PREDICTED: score.predicted}
 
 
-def _other_metrics(task: str, evals: list[Record]) -> dict[str, float]:
+def _costs(record: LearnRecord) -> dict[str, Any]:
+    """All that the record tells; a name that means something else in the frame of tasks is left out."""
+    return {name: value for name, value in record.record().items() if name not in _TAKEN}
+
+
+def _other_metrics(task: str, evals: list[EvalRecord]) -> dict[str, Any]:
     """All that was measured of ``task`` besides, by name of the metric; a name that is taken is left to ``evals``."""
-    mine = {str(e.get("metric")): _number(e.get("value")) for e in evals if e.get("task") == task}
-    return {metric: value for metric, value in mine.items() if metric not in _TAKEN}
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    return {one.metric: one.value for one in evals if one.task == task and one.metric not in _TAKEN}
 
 
 def _task_facts(task: TaskFacts) -> dict[str, Any]:
     dense = math.nan if task.dense_flops is None else task.dense_flops
     return {
         "task": task.name,
-        **task.model_dump(include={"year", "domain", "kind", "num_classes", "provenance", "phase"}),
+        **task.model_dump(mode="json", include={"year", "domain", "kind", "num_classes", "provenance", "phase"}),
         **{split: task.sizes.get(split, 0) for split in SPLITS},
         "dense_flops": dense,
         "epoch_flops": dense * task.sizes.get("train", 0),
-        "chance": chance_error(task.kind, task.num_classes),
+        "chance": constant_error(task),
+        "cluster": family(task),
     }
 
 
 # fmt: off
 _RUN_TEXT = ["key", "stream", "fingerprint", "strategy", "family", "budget", "backbone", "weights_hash", "precision",
-             "scoring", "commit", "started", "finished"]
+             "scoring", "commit", "started", "finished", "pretrained_on"]
 _RUN_COUNTS = ["strategy_version", "seed", "size", "protocol_version", "attempts", "planned", "done", "threads"]
 _TASK_FACTS = ["run", "index", "task", "year", "domain", "kind", "num_classes", "provenance", "phase", "train", "dev",
-               "dev_test", "test", "dense_flops", "epoch_flops", "chance", "status"]
+               "dev_test", "test", "dense_flops", "epoch_flops", "chance", "cluster", "status"]
 _TASK_NUMBERS = ["error", "cross_entropy", "n", "flops", "seconds", "setup_flops", "cpu_seconds", "steps", "examples",
                  "parameters", "peak_bytes", "latency_seconds", "budget_flops", "flops_evaluate"]
 _RUN_COLUMNS = ["run", "folder", "status", "error", "used", *_RUN_TEXT, *_RUN_COUNTS, "options", "dirty", "packages",
                 "hardware"]
-_EVAL_KEYS = ["after", "task", "split", "metric", "value", "n"]
-_EVAL_COLUMNS = ["run", "index", *_EVAL_KEYS]
+_EVAL_COLUMNS = ["run", "index", "after", "task", "split", "metric", "value", "n"]
 # fmt: on
+_EVAL_KEYS = set(_EVAL_COLUMNS) - {"run", "index"}
+
 REFERENCE = "finetune"
 """The strategy that others are measured against: full finetuning of the dense net, no option changed."""
 
@@ -212,7 +217,9 @@ def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str
     ]
     r["label"] = pd.Series(labels, index=r.index, dtype=object)
     t = pd.DataFrame(tasks).reindex(columns=_with(tasks, [*_TASK_FACTS, *_TASK_NUMBERS]))
-    for column in t.columns.difference(["task", "domain", "kind", "provenance", "phase", "status", PREDICTED]):
+    for column in t.columns.difference(
+        ["task", "domain", "kind", "provenance", "phase", "cluster", "status", "prepared", PREDICTED]
+    ):
         t[column] = pd.to_numeric(t[column], errors="coerce")
     t = t.merge(r[["run", *CARRIED]], on="run", how="left", validate="many_to_one")
     t = with_agreement(t, reference=REFERENCE)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-KEPT = ("schema_version", "key", "spec", "stream", "status", "attempts", "error", "started", "finished", "tasks",
-        "code", "packages", "hardware", "python", "threads", "events_sha256")  # fmt: skip
-"""What of ``run.json`` is handed on; what a later version adds is not until it is named here."""
+from harness.core.schema import RunFile
+
+KEPT = tuple(RunFile.model_fields)
+"""What of ``run.json`` is handed on: what the schema names, and nothing that stands there besides."""
 
 _QUOTED = re.compile(r"""(['"])(~?/[^'"\n]*|[A-Za-z]:\\[^'"\n]*)\1""")
 _BARE = re.compile(r"(?<![\w./~:-])~?/(?:[^\s'\",;:()\[\]<>/]+/)*[^\s'\",;:()\[\]<>/]*")

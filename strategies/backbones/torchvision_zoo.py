@@ -1,4 +1,4 @@
-"""How is a classification net of torchvision used as a backbone? Its last linear layer is taken away."""
+"""How is a classification net of torchvision used as a backbone? The layer that makes the 1000 logits is taken away."""
 
 import copy
 from functools import cache
@@ -10,6 +10,7 @@ from torch import nn
 from torchvision import models
 
 from harness.compute.backbone import Backbone
+from harness.compute.sizes import without_weights
 from harness.core.errors import UserError, unknown
 from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
 
@@ -30,7 +31,7 @@ def torchvision_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
             f"weights of {name!r}", weights, ["DEFAULT", "none", *enum.__members__], hint="a file has a '.' or '/'"
         )
     written = f"torchvision:{name}" + ("" if weights == "DEFAULT" else f"(weights={weights!r})")
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]), without_weights():
         _, head, num_features = _bodied(name)
     settings = entry.transforms() if entry is not None else None
     mean = settings.mean if settings is not None else IMAGENET_MEAN
@@ -56,16 +57,14 @@ def torchvision_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
 
 
 def _bodied(name: str) -> tuple[nn.Module, str, int]:
-    """The net without its last linear layer, and that layer's name and width."""
+    """The net without its classifier, and that layer's name and the width that it reads."""
     # GoogLeNet and Inception draw their initial weights slowly and warn unless told how; nothing else knows the option.
     options = {"init_weights": True, "aux_logits": False} if name in ("googlenet", "inception_v3") else {}
     net = models.get_model(name, weights=None, **options)
-    linear = [(path, module) for path, module in net.named_modules() if isinstance(module, nn.Linear)]
-    if not linear or linear[-1][1].out_features != 1000:
-        raise UserError(f"torchvision:{name} does not end in a linear classifier, so it gives no features")
-    path, last = linear[-1]
+    path, last = [entry for entry in net.named_modules() if isinstance(entry[1], (nn.Linear, nn.Conv2d))][-1]
     net.set_submodule(path, nn.Identity())
-    return net, path, last.in_features
+    # SqueezeNet classifies each place by a convolution and pools what that gives.
+    return net, path, last.in_features if isinstance(last, nn.Linear) else last.in_channels
 
 
 @cache

@@ -14,7 +14,7 @@ from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from harness.core.task import Split, Task
 from harness.learning.body import Body
-from harness.learning.context import Context, Start
+from harness.learning.context import Adapted, Context
 from harness.learning.strategy import Infeasible, Strategy
 from strategies.bodies.structure.attention import with_prunable_attention
 from strategies.bodies.structure.pruning import Layout, Pruning, kept_units, prunable
@@ -86,13 +86,13 @@ class OTFused(Body):
             self.fusion = fuse(fused, groups, kept, size, self.transport, vectors=vectors)
         return fused
 
-    def strategy(self, learner: Strategy, name: str) -> Strategy:
+    def strategy(self, learner: Strategy, *, name: str, learner_name: str) -> Strategy:
         if not self.on_images:
-            return super().strategy(learner, name)
+            return super().strategy(learner, name=name, learner_name=learner_name)
         if not isinstance(learner, Finetune):
             raise UserError(
-                f"ot_fused(ground_cost=activation) takes no learner={name}: the net is fused for each task anew, "
-                "inside its budget, and then finetuned; other ground costs fuse once and take any learner"
+                f"ot_fused(ground_cost=activation) takes no learner={learner_name}: the net is fused for each task "
+                "anew, inside its budget, and then finetuned; other ground costs fuse once and take any learner"
             )
         return FusedOnImages(self, learner)
 
@@ -106,7 +106,7 @@ class FusedOnImages(Strategy):
 
     _whole: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
     """A copy of the pretrained net."""
-    _start: Start | None = field(default=None, init=False, repr=False)
+    _adapted: Adapted | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.finetune.start.init != "pretrained":
@@ -132,8 +132,8 @@ class FusedOnImages(Strategy):
 
     def learn(self, task: Task, ctx: Context) -> None:
         with ctx.meter.phase("fuse"):
-            self._start = Start(self._fused_for(task, ctx), statistics_hold=False)
-        ctx = replace(ctx, start=self._start)
+            self._adapted = Adapted(self._fused_for(task, ctx), "ot_fused", statistics_hold=False)
+        ctx = replace(ctx, adapted=self._adapted)
         self.finetune.prepare(ctx)
         self.finetune.learn(task, ctx)
 
@@ -141,7 +141,7 @@ class FusedOnImages(Strategy):
         return self.finetune.predict(task, images)
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
-        return self.finetune.untrained(task, replace(ctx, start=self._start))
+        return self.finetune.untrained(task, replace(ctx, adapted=self._adapted))
 
     def _fused_for(self, task: Task, ctx: Context) -> nn.Module:
         """The pretrained net fused by what its units respond to images of ``task``."""

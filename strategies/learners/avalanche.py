@@ -20,9 +20,10 @@ from harness.core.seeding import numpy_generator
 from harness.core.task import Kind, Split, Task
 from harness.learning.batches import stratified
 from harness.learning.context import Context
+from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Learner
-from harness.learning.training import Recipe
-from strategies.learners.starting import Head, needs_one_of_each_class, start_head
+from strategies.learners.recipes import known, settled
+from strategies.learners.starting import needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
     "Naive": {},
@@ -50,8 +51,7 @@ class Avalanche(Learner):
 
     method: str = "Naive"
     strength: float | None = None
-    head: Head = Head()
-    recipe: Recipe = Recipe()
+    recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _heads: dict[str, int] = field(default_factory=dict, init=False, repr=False)
@@ -63,6 +63,12 @@ class Avalanche(Learner):
     resumable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        known(self.recipe)
+        if self.recipe.choose not in (None, "end"):
+            raise UserError(
+                f"avalanche(choose={self.recipe.choose}): its one net goes on to the next task with the weights that "
+                "it ends with; leave out choose"
+            )
         self.method = SHORT.get(self.method, self.method)
         if self.method not in METHODS:
             raise unknown("method of Avalanche", self.method, [*METHODS, *SHORT])
@@ -77,24 +83,24 @@ class Avalanche(Learner):
         self.net = MultiHead(ctx.body().to(memory_format=plain))
 
     def learn(self, task: Task, ctx: Context) -> None:
-        from strategies.learners.avalanche_parts import MultiHead, OneHead, OneTask, Pacer
+        from strategies.learners.avalanche_parts import MultiHead, OneHead, Pacer, one_task
 
         net, number = self.net, len(self._heads)
-        recipe = self.recipe.settled(statistics_hold=ctx.statistics_hold, started=self.head.head_init != "zero")
         assert isinstance(net, MultiHead), "prepare comes before learn"
         net.heads[str(number)] = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
         self._heads[task.name] = number
+        one = OneHead(net, number)
+        recipe = settled(self.recipe, one, ctx, body=ctx.body_name, statistics_hold=ctx.statistics_hold)
         data, passes = task.load(Split.TRAIN), AFTERWARDS.get(self.method, 0.0)
-        each = ctx.meter.price(OneHead(net, number), ctx.shape(data)).flops
+        each = ctx.meter.price(one, ctx.shape(data)).flops
         needs_one_of_each_class(task, ctx.meter.affordable(each * (1 + passes)))
-        if self.head.head_init != "zero":
-            start_head(Classifier(net.body, net.heads[str(number)]), data, task, ctx, self.head)
+        start_head(Classifier(net.body, net.heads[str(number)]), data, task, ctx, recipe)
         affordable = ctx.meter.affordable(each * (1 + passes))
         if affordable < len(data):
             data = data[stratified(data.labels, int(affordable), numpy_generator(ctx.seed, task.name, "subset"))]
         with _without_notices(), torch.enable_grad():
             net.statistics_hold = recipe.norm == "frozen"
-            agent = self._agent(OneTask(net, number, recipe), recipe, ctx)
+            agent = self._agent(one_task(net, number, recipe), recipe, ctx)
             pacer = next(plugin for plugin in agent.plugins if isinstance(plugin, Pacer))
             pacer.begin(ctx, recipe, task.name, size=len(data), held_back=passes * each * len(data), each=each)
             numbers = self._kept["wanted"].numbers(data.labels)
@@ -104,7 +110,7 @@ class Avalanche(Learner):
         self._kept |= {"plugins": agent.plugins, "clock": agent.clock}
         net.eval()
 
-    def _agent(self, optimiser: torch.optim.Optimizer, recipe: Recipe, ctx: Context) -> Any:
+    def _agent(self, optimiser: torch.optim.Optimizer, recipe: Settled, ctx: Context) -> Any:
         """Avalanche's strategy, with what it remembers of the tasks before."""
         import avalanche.training.supervised as methods
 

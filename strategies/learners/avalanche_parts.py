@@ -3,7 +3,6 @@
 Imports Avalanche, which takes seconds: imported itself only when an Avalanche strategy is used.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,12 @@ from avalanche.models import MultiTaskModule
 from avalanche.training.plugins import SupervisedPlugin
 from torch import Tensor, nn
 
-from harness.learning.batches import Augment, augmented, loss_of
+from harness.learning.batches import augmented, loss_of
 from harness.learning.context import Context
-from harness.learning.training import Diverged, Recipe, scheduled
+from harness.learning.pacing import Pace
+from harness.learning.recipe import Settled
+from harness.learning.training import Diverged, clipped, scheduled
+from harness.learning.watch import Watch
 
 
 class MultiHead(MultiTaskModule):  # type: ignore[misc]
@@ -112,63 +114,61 @@ class Wanted:
 class Pacer(SupervisedPlugin):  # type: ignore[misc]
     """Ends training when the budget, less what is held back for afterwards, does not pay for another step.
 
-    The schedule and the augmentation are those of :func:`harness.learning.training.fit`.
+    Pace, schedule, augmentation, clipping and watch are those of :func:`harness.learning.training.fit`.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.ctx: Context | None = None
 
-    def begin(self, ctx: Context, recipe: Recipe, name: str, *, size: int, held_back: float, each: float) -> None:
+    def begin(self, ctx: Context, recipe: Settled, name: str, *, size: int, held_back: float, each: float) -> None:
         """Get ready for a task of ``size`` images.
 
         Args:
             held_back: FLOPs of what the method does after training.
             each: FLOPs an image of the first step, at least.
         """
-        self.ctx, self.recipe, self.held_back = ctx, recipe, held_back
+        self.ctx, self.recipe, self.size = ctx, recipe, size
         self.draws = ctx.generator(name, "augment")
-        self.flops_left = ctx.meter.remaining_flops - held_back
-        self.seconds_left = ctx.meter.remaining_seconds
-        self.size, self.seen, self.each = size, 0, each
+        self.pace, self.watch = Pace(ctx.meter, held_back=held_back, each=each), Watch()
         self.before = ctx.meter.spent_flops
 
     @property
     def _next(self) -> int:
         """New images of the next step: the last of an epoch is smaller."""
-        return min(self.recipe.batch_size, self.size - self.seen % self.size)
+        return min(self.recipe.batch_size, self.size - self.pace.seen % self.size)
 
     def before_training_iteration(self, strategy: Any, **_: Any) -> None:
         assert self.ctx is not None
-        meter = self.ctx.meter
-        left = meter.remaining_flops - self.held_back
-        progress = max(
-            1 - (left - self.each * self._next / 2) / self.flops_left if self.flops_left < math.inf else 0.0,
-            1 - meter.remaining_seconds / self.seconds_left if self.seconds_left < math.inf else 0.0,
-        )
+        progress = self.pace.progress(self._next)
         for group in strategy.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * scheduled(min(1.0, progress), warmup=self.recipe.warmup)
-        self.before = meter.spent_flops
+            factor = scheduled(progress, warmup=self.recipe.warmup, shape=self.recipe.schedule)
+            group["lr"] = group["initial_lr"] * factor
+        self.before = self.ctx.meter.spent_flops
         self.ctx.said(progress)
 
     def before_forward(self, strategy: Any, **_: Any) -> None:
-        if self.recipe.augment:
-            strategy.mbatch[0] = augmented(strategy.mb_x, Augment(), self.draws)
+        if self.recipe.augmentation is not None:
+            strategy.mbatch[0] = augmented(strategy.mb_x, self.recipe.augmentation, self.draws)
+
+    def before_update(self, strategy: Any, **_: Any) -> None:
+        learning = [parameter for group in strategy.optimizer.param_groups for parameter in group["params"]]
+        self.watch.see(strategy.loss, clipped(learning, self.recipe.clip))
 
     def after_training_iteration(self, strategy: Any, **_: Any) -> None:
         assert self.ctx is not None
-        meter = self.ctx.meter
-        new = self._next
-        self.each = (meter.spent_flops - self.before) / new
-        self.seen += new
+        meter, new = self.ctx.meter, self._next
+        self.pace.took(new, each=(meter.spent_flops - self.before) / new)
         meter.steps += 1
         meter.examples += len(strategy.mb_x)
-        left = meter.remaining_flops - self.held_back
-        # Rounding of float sums must not cost the last step.
-        if left < self.each * self._next * (1 - 1e-9) or meter.remaining_seconds <= 0:
+        if not self.pace.pays_for(self._next):
             meter.stopped = "seconds" if meter.remaining_seconds <= 0 else "flops"
             strategy.stop_training()
-        if not bool(strategy.loss.isfinite()):
+        # At once, because GEM's solver does not take what is no number.
+        finite = bool(strategy.loss.isfinite())
+        if (not finite or meter.stopped) and (trained := self.watch.result()) is not None:
+            self.ctx.trainings.append(trained)
+        if not finite:
             raise Diverged("the loss became infinite or not a number")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -178,26 +178,17 @@ class Pacer(SupervisedPlugin):  # type: ignore[misc]
         self.ctx = None
 
 
-class OneTask(torch.optim.SGD):
+def one_task(net: MultiHead, number: int, recipe: Settled) -> torch.optim.Optimizer:
     """Learns the body and one head, but clears the gradients of all: GEM and AGEM read those of earlier heads too."""
-
-    def __init__(self, net: MultiHead, number: int, recipe: Recipe) -> None:
-        assert recipe.lr is not None
-        assert recipe.head_lr is not None
-        self.net = net
-        super().__init__(
-            [
-                {"params": list(net.body.parameters()), "lr": recipe.lr, "initial_lr": recipe.lr},
-                {
-                    "params": list(net.heads[str(number)].parameters()),
-                    "lr": recipe.head_lr,
-                    "initial_lr": recipe.head_lr,
-                },
-            ],
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=recipe.momentum > 0,
-        )
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        self.net.zero_grad(set_to_none)
+    groups = [
+        {"params": list(net.body.parameters()), "lr": recipe.lr, "initial_lr": recipe.lr},
+        {"params": list(net.heads[str(number)].parameters()), "lr": recipe.head_lr, "initial_lr": recipe.head_lr},
+    ]
+    made: torch.optim.Optimizer
+    if recipe.optimiser == "adamw":
+        made = torch.optim.AdamW(groups, betas=(recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
+    else:
+        nesterov, decay = recipe.momentum > 0, recipe.weight_decay
+        made = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=decay, nesterov=nesterov)
+    made.zero_grad = net.zero_grad  # type: ignore[method-assign]
+    return made

@@ -9,17 +9,19 @@ import numpy as np
 from torch import Tensor, nn
 
 from harness.compute.backbone import Classifier
-from harness.compute.memoised import Recalled
+from harness.compute.memoised import Memoised
 from harness.core.seeding import numpy_generator
 from harness.core.task import Examples, Split, Task
 from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.evaluation import BEFORE
+from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Learner
-from harness.learning.training import Recipe, fit
+from strategies.learners.choosing import fit_chosen
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.starting import Head, Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
+from strategies.learners.recipes import known, settled
+from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Start:
     recalibrate_bn: int = 0
 
 
-Train = Callable[[Classifier, Examples, Task, Context], Classifier]
+Train = Callable[[Classifier, Examples, Task, Context, Settled], Classifier]
 """What a net becomes with the budget that is left."""
 
 
@@ -48,13 +50,15 @@ class Finetune(Learner):
 
     scope: Scope = "all"
     start: Start = Start()
-    head: Head = Head()
-    recipe: Recipe = Recipe()
+    recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
     _new_body: Callable[[], nn.Module] | None = field(default=None, init=False, repr=False)
     _learnt: list[Mapping[str, Tensor]] = field(default_factory=list, init=False, repr=False)
     """The bodies of earlier tasks, where a later one may start from them."""
+
+    def __post_init__(self) -> None:
+        known(self.recipe)
 
     @property
     def pretrained(self) -> bool:
@@ -71,8 +75,12 @@ class Finetune(Learner):
     def learn(self, task: Task, ctx: Context) -> None:
         self.learn_by(self.train, task, ctx)
 
-    def learn_by(self, train: Train, task: Task, ctx: Context) -> None:
-        """Start as ``start`` and ``head`` say, then ``train``."""
+    def learn_by(self, train: Train, task: Task, ctx: Context, *, statistics_hold: bool = True) -> None:
+        """Start as ``start`` and the recipe say, then ``train``.
+
+        Args:
+            statistics_hold: False where ``train`` itself removes weights, so that batch norm has to measure anew.
+        """
         assert self._new_body is not None, "prepare comes before learn"
         net = ctx.classifier(task, self._new_body())
         limit_to(self.scope, net.body)
@@ -84,37 +92,32 @@ class Finetune(Learner):
         data = task.load(Split.TRAIN)
         if self.start.recalibrate_bn:
             recalibrate(net.body, data, ctx, images=self.start.recalibrate_bn, name=task.name)
-        if self.head.head_init != "zero":
-            start_head(net, data, task, ctx, self.head)
-        self.net = net = train(net, data, task, ctx)
+        hold = statistics_hold and ctx.statistics_hold
+        body, drawn = ctx.body_name, not self.pretrained
+        recipe = settled(self.recipe, net, ctx, body=body, statistics_hold=hold, drawn=drawn)
+        start_head(net, data, task, ctx, recipe)
+        self.net = net = train(net, data, task, ctx, recipe)
         if self.start.init == "previous":
             self.begin_with(net.body)
         elif self.start.init == "nearest":
             self._learnt.append(net.body.state_dict())
 
-    def train(self, net: Classifier, data: Examples, task: Task, ctx: Context) -> Classifier:
-        """``net``, trained by the recipe."""
-        fit(net, data, ctx, name=task.name, recipe=self.settled(ctx))
+    def train(self, net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Classifier:
+        """``net``, trained by ``recipe``."""
+        fit_chosen(net, data, task, ctx, recipe)
         return net
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:
         """A ridge head on the features of what pruning or fusing left; None for the dense net."""
-        if ctx.start is None or self.start.init != "pretrained":
+        if ctx.adapted is None or self.start.init != "pretrained":
             return None
         assert self._new_body is not None, "prepare comes before untrained"
         data = task.load(Split.TRAIN)
         some = np.sort(stratified(data.labels, BEFORE, numpy_generator(ctx.seed, task.name, "untrained")))
         # The same at every budget, so that only the first run of a seed computes it.
-        body = Recalled(self._new_body())
+        body = Memoised(self._new_body())
         features = ctx.features(body, Examples(data.images[some], data.labels[some]), name=task.name)
         return Classifier(body, ridge_head(features, task, ctx)).eval()
-
-    def settled(self, ctx: Context, *, statistics_hold: bool = True) -> Recipe:
-        """The recipe with nothing left open; ``statistics_hold`` is False where training itself removes weights."""
-        # A head that was solved fits the statistics with which its features were made, whatever they are.
-        started = self.head.head_init != "zero"
-        hold = ((statistics_hold and ctx.statistics_hold) or started) and self.pretrained
-        return self.recipe.settled(statistics_hold=hold, started=started)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         assert self.net is not None, "learn comes before predict"

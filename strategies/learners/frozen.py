@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.compute.backbone import Classifier
-from harness.compute.memoised import Recalled
+from harness.compute.memoised import Memoised
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
@@ -31,7 +31,7 @@ class Frozen(Learner):
         features = ctx.features(body, data, name=task.name, reserve=reserve)
         needs_one_of_each_class(task, len(features))
         with torch.no_grad():
-            self.net = Classifier(Recalled(body), self.head(features, task, ctx)).eval()
+            self.net = Classifier(Memoised(body), self.head(features, task, ctx)).eval()
 
     @abstractmethod
     def head(self, features: Features, task: Task, ctx: Context) -> nn.Module:

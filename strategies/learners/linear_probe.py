@@ -7,12 +7,14 @@ from torch import Tensor, nn
 
 from harness.compute.backbone import Classifier, zero_head
 from harness.compute.flops import flops_train
-from harness.compute.memoised import Recalled
+from harness.compute.memoised import Memoised
+from harness.core.errors import UserError
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
+from harness.learning.recipe import Recipe
 from harness.learning.strategy import Learner
-from harness.learning.training import Recipe, fit
+from harness.learning.training import fit
 from strategies.learners.starting import needs_one_of_each_class
 
 
@@ -31,6 +33,13 @@ class LinearProbe(Learner):
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.recipe.recipe != "v1":
+            raise UserError(
+                f"linear_probe(recipe={self.recipe.recipe}): named recipes were chosen for training whole nets; write "
+                "its options out, such as linear_probe(head_lr=0.01)"
+            )
+
     def learn(self, task: Task, ctx: Context) -> None:
         head = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
         with ctx.meter.unmetered():
@@ -40,7 +49,7 @@ class LinearProbe(Learner):
         needs_one_of_each_class(task, len(features))
         epochs = self.epochs if cached else self._paid_again(body, features, epoch, ctx)
         fit(head, features, ctx, name=task.name, recipe=self.recipe, epochs=epochs)
-        self.net = Classifier(Recalled(body), head).eval()
+        self.net = Classifier(Memoised(body), head).eval()
 
     def _paid_again(self, body: nn.Module, features: Features, epoch: float, ctx: Context) -> float:
         """Charge the extractions that a cache saves; how many epochs the budget pays for with them."""

@@ -1,7 +1,6 @@
 """What is done to a net before it is trained on a task? Its trainable part, its batch norms and its head are set."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,26 +10,11 @@ from torch import nn
 from harness.compute.backbone import Classifier
 from harness.core.seeding import numpy_generator
 from harness.core.task import Examples, Task
-from harness.learning.batches import Features
 from harness.learning.context import Context
+from harness.learning.recipe import Recipe, Settled
 from harness.learning.strategy import Infeasible
-from harness.learning.training import Recipe, fit
+from harness.learning.training import fit
 from strategies.learners.heads import ncm_head, ridge_flops_each, ridge_head
-
-
-@dataclass(frozen=True)
-class Head:
-    """What the head starts from.
-
-    Attributes:
-        head_init: ``zero``; ``ncm`` or ``ridge`` in closed form; ``probe``: trained on frozen features first, the order
-            of Kumar et al. (arXiv 2202.10054). All but zero extract features, which is charged.
-        head_share: share of the budget that extracting and solving may take.
-    """
-
-    head_init: Literal["zero", "ncm", "ridge", "probe"] = "zero"
-    head_share: float = 0.3
-
 
 Scope = Literal["all", "last_stage", "norm", "head"]
 
@@ -98,28 +82,30 @@ def recalibrate(body: nn.Module, data: Examples, ctx: Context, *, images: int, n
         norm.eval()
 
 
-def start_head(net: Classifier, data: Examples, task: Task, ctx: Context, head: Head) -> None:
-    """Set the head of ``net`` from features of as many images as ``head_share`` of the budget pays for."""
+def start_head(net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> None:
+    """Set the head of ``net`` as ``recipe`` says, from features of as many images as its share of the budget pays for.
+
+    Nothing is done where the head starts at zero, or where fewer images are paid for than there are classes.
+    """
+    if recipe.head_init == "zero":
+        return
     with ctx.meter.phase("extract"):
         each = ctx.meter.price(net.body, ctx.shape(data)).flops
     assert isinstance(net.head, nn.Linear)
     width = net.head.in_features
-    solving = ridge_flops_each(len(data), width, task.num_classes)
-    if head.head_init == "probe":
+    solving = ridge_flops_each(len(data), width, task.num_classes, penalty=recipe.head_penalty)
+    if recipe.head_init == "probe":
         solving = PROBE_EPOCHS * 6 * width * task.num_classes
-    reserve = (each + solving) / head.head_share - each
+    reserve = (each + solving) / recipe.head_share - each
     features = ctx.features(net.body, data, name=task.name, reserve=reserve)
     if len(features) < task.num_classes:
         return  # Too few to say anything: the head stays at zero.
-    _set(net, features, task, ctx, head)
-
-
-def _set(net: Classifier, features: Features, task: Task, ctx: Context, head: Head) -> None:
-    if head.head_init == "probe":
+    if recipe.head_init == "probe":
         fit(net.head, features, ctx, name=f"{task.name} probe", recipe=Recipe(), epochs=PROBE_EPOCHS)
-        return
-    made = ncm_head(features, task, ctx) if head.head_init == "ncm" else ridge_head(features, task, ctx, penalty=1.0)
-    net.head.load_state_dict(made.state_dict())
+    elif recipe.head_init == "ncm":
+        net.head.load_state_dict(ncm_head(features, task, ctx).state_dict())
+    else:
+        net.head.load_state_dict(ridge_head(features, task, ctx, penalty=recipe.head_penalty).state_dict())
 
 
 def needs_one_of_each_class(task: Task, affordable: float) -> None:

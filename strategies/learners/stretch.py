@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from harness.compute.meter import COST_PHASES, FREE, ComputeMeter, CostPhase
+from harness.compute.ledger import CostPhase
+from harness.compute.meter import ComputeMeter
 from harness.learning.context import Context
 
 
@@ -22,11 +23,7 @@ def stretch(
     try:
         # The meter of the stretch sees every operation; two that watch would charge it twice.
         with ctx.meter.unmetered(), meter:
-            yield replace(ctx, meter=meter)
+            # How a trial went is its own: only trainings whose net is used are told of.
+            yield replace(ctx, meter=meter, trainings=ctx.trainings if phase is None else [])
     finally:
-        for spent_in in COST_PHASES:
-            if spent_in != FREE and meter.flops[spent_in]:
-                with ctx.meter.phase(phase or spent_in):
-                    ctx.meter.charge(meter.flops[spent_in])
-        ctx.meter.steps += meter.steps
-        ctx.meter.examples += meter.examples
+        ctx.meter.absorb(meter, phase=phase)

@@ -1,22 +1,24 @@
 """How are more images gathered than memory holds? One after another into a file, seen as one array in the end."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from streams.data.images import SIDE, color
+from streams.data.images import SIDE, Span, color
 from streams.data.prepared import Array
 
 
-def collected(pairs: Iterable[tuple[Image.Image, Any]]) -> tuple[Array, Array]:
+def collected(
+    pairs: Iterable[tuple[Image.Image, Any]], *, spans: Mapping[str, Span] | None = None
+) -> tuple[Array, Array]:
     """Images (n, 64, 64, 3) as :func:`streams.data.images.color` makes them, on disk, and their labels."""
     labels = []
     with tempfile.TemporaryFile() as file:
         for image, label in pairs:
-            file.write(color(image).tobytes())
+            file.write(color(image, spans=spans).tobytes())
             labels.append(label)
         file.flush()
         if not labels:

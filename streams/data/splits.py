@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from harness.core.errors import UserError
 from harness.core.task import Split
 from streams.data.prepared import Array
 
@@ -68,6 +69,21 @@ def shared_out(n: int, shares: Mapping[Split, int], owed: Array | float = 0.0) -
         counts[counts.argmax()] -= 1
         counts[counts.argmin()] += 1
     return [int(count) for count in counts]
+
+
+def refuse_empty(splits: Mapping[Split, Array], labels: Array) -> None:
+    """Stop before anything is spent where a split holds no image.
+
+    Raises:
+        UserError: it says which splits are empty and how many images would fill them.
+    """
+    empty = [str(split) for split in Split if len(splits[split]) == 0]
+    if empty:
+        most = int(np.bincount(labels).max()) if labels.ndim == 1 else len(labels)
+        raise UserError(
+            f"{len(labels)} images, at most {most} a class, leave the split {' and '.join(empty)} empty; a class of "
+            f"{len(Split)} different images is cut into all {len(Split)} splits: add images"
+        )
 
 
 def _exact(n: int, shares: Mapping[Split, int]) -> Array:

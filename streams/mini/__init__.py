@@ -8,8 +8,7 @@ from harness.core.stream import Stream
 from harness.core.task import Kind, Task
 from streams.data.prepared import Array, Prepared, prepared
 from streams.data.stored import stored_task
-from streams.mini import packaged
-from streams.mini.font_glyphs import font_glyphs
+from streams.mini import font_glyphs, packaged
 
 VERSION = "2"
 
@@ -18,7 +17,7 @@ _SETS: Mapping[str, Callable[[], Mapping[str, Array]]] = {
     "mnist_5k": packaged.mnist_5k,
     "texture_patches": packaged.texture_patches,
     "faces": packaged.faces,
-    "font_glyphs": font_glyphs,
+    "font_glyphs": font_glyphs.font_glyphs,
     "solar_cells": packaged.solar_cells,
 }
 
@@ -46,9 +45,26 @@ def nevis_mini(*, tasks: list[str] | None = None) -> Stream:
 
 def _tasks(stored: Mapping[str, Prepared]) -> tuple[Task, ...]:
     multiclass, binary = Kind.MULTICLASS, Kind.BINARY
+    # Both digit sets were written on forms of NIST; both solar-cell tasks are about the same images.
     return (
-        stored_task(stored["digits"], name="uci_digits", year=1998, domain="OCR", kind=multiclass, num_classes=10),
-        stored_task(stored["mnist_5k"], name="mnist_5k", year=1998, domain="OCR", kind=multiclass, num_classes=10),
+        stored_task(
+            stored["digits"],
+            name="uci_digits",
+            year=1998,
+            domain="OCR",
+            kind=multiclass,
+            num_classes=10,
+            family="digits",
+        ),
+        stored_task(
+            stored["mnist_5k"],
+            name="mnist_5k",
+            year=1998,
+            domain="OCR",
+            kind=multiclass,
+            num_classes=10,
+            family="digits",
+        ),
         stored_task(
             stored["texture_patches"],
             name="texture_patches",
@@ -68,6 +84,7 @@ def _tasks(stored: Mapping[str, Prepared]) -> tuple[Task, ...]:
             domain="industrial",
             kind=multiclass,
             num_classes=8,
+            family="solar_cells",
         ),
         stored_task(
             stored["solar_cells"],
@@ -77,5 +94,6 @@ def _tasks(stored: Mapping[str, Prepared]) -> tuple[Task, ...]:
             kind=binary,
             num_classes=2,
             labels="defective",
+            family="solar_cells",
         ),
     )

@@ -20,6 +20,7 @@ def nevis22(
     source: Source = "emulated",
     tasks: list[str] | None = None,
     skip_missing: bool = False,
+    partial: Literal["refuse", "allow"] = "refuse",
     seed: int = 0,
     subset: int = 0,
     subset_seed: int = 0,
@@ -33,6 +34,8 @@ def nevis22(
         source: emulated; real: the real images, all of which must be at hand; best: real where they are at hand.
         tasks: names of those that are wanted; their order stays that of the stream.
         skip_missing: with ``source=real``, leave out the tasks whose images are missing. Part of the fingerprint.
+        partial: with real images, whether a folder of your own may lack classes of its data set; such a task is named
+            partial in every table.
         seed: another seed emulates other worlds of the same design.
         subset, subset_seed: for random_subset, how many tasks it has, the 14 held-out ones included, and the seed by
             which the others are drawn.
@@ -40,12 +43,26 @@ def nevis22(
     Raises:
         UserError: there is no task of a name in ``tasks``; real images are missing (they are listed), or damaged.
     """
-    asked = {"variant": variant, "source": source, "tasks": tasks, "skip_missing": skip_missing, "seed": seed}
-    asked |= {"subset": subset, "subset_seed": subset_seed}
-    usual = {"variant": "full", "source": "emulated", "tasks": None, "skip_missing": False, "seed": 0}
-    usual |= {"subset": 0, "subset_seed": 0}
+    asked: dict[str, object] = {
+        "variant": variant,
+        "source": source,
+        "tasks": tasks,
+        "skip_missing": skip_missing,
+        "seed": seed,
+    }
+    asked |= {"partial": partial, "subset": subset, "subset_seed": subset_seed}
+    usual: dict[str, object] = {
+        "variant": "full",
+        "source": "emulated",
+        "tasks": None,
+        "skip_missing": False,
+        "seed": 0,
+    }
+    usual |= {"partial": "refuse", "subset": 0, "subset_seed": 0}
     if skip_missing and source != "real":
         raise UserError(f"skip_missing=True is for source=real; with source={source} no task is missing")
+    if partial == "allow" and source == "emulated":
+        raise UserError("partial=allow is for source=real or best; with source=emulated no task is partial")
     if (subset or subset_seed) and variant != "random_subset":
         raise UserError(f"subset and subset_seed are for variant=random_subset; variant={variant} has its own tasks")
     chosen = entries(variant, subset=subset, subset_seed=subset_seed)
@@ -55,12 +72,12 @@ def nevis22(
             if name not in known:
                 raise unknown(f"task of nevis22 {variant} named", name, known)
         chosen = [entry for entry in chosen if entry.name in tasks]
-    found = _tasks(chosen, source, skip_missing=skip_missing, seed=seed)
+    found = _tasks(chosen, source, skip_missing=skip_missing, partial=partial == "allow", seed=seed)
     options = {key: value for key, value in asked.items() if value != usual[key]}
     return Stream(str(Written("nevis22", options)), VERSION, found)
 
 
-def _tasks(chosen: list[Entry], source: Source, *, skip_missing: bool, seed: int) -> tuple[Task, ...]:
+def _tasks(chosen: list[Entry], source: Source, *, skip_missing: bool, partial: bool, seed: int) -> tuple[Task, ...]:
     if source == "emulated":
         return tuple(emulated_task(entry, seed=seed) for entry in chosen)
     from streams.nevis22.real import present, real_task
@@ -74,4 +91,7 @@ def _tasks(chosen: list[Entry], source: Source, *, skip_missing: bool, seed: int
             "source=best emulates them"
         )
     kept = [entry for entry in chosen if at_hand[entry.dataset] or source == "best"]
-    return tuple(real_task(entry) if at_hand[entry.dataset] else emulated_task(entry, seed=seed) for entry in kept)
+    return tuple(
+        real_task(entry, partial=partial) if at_hand[entry.dataset] else emulated_task(entry, seed=seed)
+        for entry in kept
+    )

@@ -19,11 +19,15 @@ from harness.core.seeding import numpy_generator
 from harness.core.task import Kind, Provenance, Split, Task
 from harness.storage.cache import cache_folder
 from streams.data.collected import collected
+from streams.data.contents import contents
 from streams.data.folders import folder_arrays, folder_stamp
 from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array, is_prepared, prepared
+from streams.data.progress import progressing
+from streams.data.protocol import Protocol, fitting
 from streams.data.stored import stored_task, with_splits
 from streams.nevis22.coco import CocoCrops
+from streams.nevis22.emulated import family
 from streams.nevis22.table import Entry
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -77,7 +81,8 @@ class Reader:
 
     def _pairs(self, pieces: Sequence[Any]) -> Iterator[tuple[Image.Image, Any]]:
         for part, piece in enumerate(pieces):
-            for index in range(len(piece)):
+            numbers = progressing(range(len(piece)), what=f"preparing {self.name}, part {part + 1}", total=len(piece))
+            for index in numbers:
                 image, target = piece[index]
                 image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
                 if self.change:
@@ -166,6 +171,19 @@ READERS: Mapping[str, Reader | CocoCrops] = {
 than NEVIS'22 does; its SUN 397 and Caltech sets have no own split."""
 
 
+PROTOCOLS: Mapping[str, Protocol] = {
+    "caltech101": Protocol(train_per_class=30),
+    "scenes15": Protocol(train_per_class=100),
+    "pacs": Protocol(test_files=r"/sketch", halve_test=True),
+    "german_tsr": Protocol(together=r"^(?:\d+_)?(\d+)_\d+$"),
+    "coil100": Protocol(in_order=(5, 5, 5)),
+}
+"""How a person's own folder of a data set is cut that has no split folders. Caltech's 30 training images a class and
+Lazebnik's 100 of the scenes are the usual ones; sketches are PACS's unseen domain, halved as NEVIS'22 does; frames of
+one track stay together (names are ``track_frame``); COIL-100's views are cut by angle as NEVIS'22 has them, 5/5/5/57.
+"""
+
+
 def data_folder() -> Path:
     """Where files of real data sets lie: ``NEVIS_HARNESS_DATA``, else ``data`` in the cache folder."""
     named = os.environ.get("NEVIS_HARNESS_DATA")
@@ -197,24 +215,37 @@ def fetch(dataset: str) -> None:
     prepared(_set_name(dataset), lambda: READERS[dataset].arrays(download=True))
 
 
-def real_task(entry: Entry) -> Task:
+def real_task(entry: Entry, *, partial: bool = False) -> Task:
     """The task of ``entry`` from its real images, which :func:`present` found.
+
+    Args:
+        partial: take a folder that lacks classes; the task's provenance says so.
 
     Raises:
         UserError: they are damaged, or are not of as many classes as the table says.
     """
     dataset, folder = entry.dataset, own_folder(entry.dataset)
+    expected = int(entry.row["num_classes"] or 0)
+    provenance = Provenance.REAL
     if folder.is_dir():
-        stored = prepared(f"real/{folder.name}-{folder_stamp(folder)}", lambda: folder_arrays(folder))
+        found = contents(folder)
+        protocol = fitting(found, PROTOCOLS.get(dataset, Protocol()))
+        held = len(found.classes)
+        if expected and held != expected and not (partial and held < expected):
+            mend = (
+                "add class folders, or partial=allow takes what is there and says so"
+                if held < expected
+                else "remove some"
+            )
+            raise UserError(f"{folder} holds {held} classes, but {dataset} has {expected}; {mend}")
+        provenance = Provenance.PARTIAL if held < expected else Provenance.REAL
+        stored = prepared(f"real/{folder_stamp(found, protocol)}", lambda: folder_arrays(found, protocol))
     elif dataset == "fashion_mnist" and _DEBIAN.is_dir():
         stored = prepared(_set_name(dataset), lambda: fashion_mnist(_DEBIAN))
     else:
         stored = prepared(_set_name(dataset), READERS[dataset].arrays)
     labels = stored.array("labels")
     classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
-    expected = entry.row["num_classes"]
-    if folder.is_dir() and expected and classes != int(expected):
-        raise UserError(f"{folder} holds {classes} classes, but {dataset} has {expected}; add or remove class folders")
     kind = Kind.BINARY if entry.kind is not Kind.MULTILABEL and classes == 2 else entry.kind
     return stored_task(
         stored,
@@ -223,8 +254,9 @@ def real_task(entry: Entry) -> Task:
         domain=entry.row["domain"],
         kind=kind,
         num_classes=classes,
-        provenance=Provenance.REAL,
+        provenance=provenance,
         phase=entry.phase,
+        family=family(entry),
     )
 
 

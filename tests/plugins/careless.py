@@ -1,5 +1,6 @@
 """Strategies that learn, but break one promise of the contract, each in three ways by name."""
 
+import copy
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -7,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from tiny import Finetune, OwnLoop
-from torch import Tensor
+from torch import Tensor, nn
 
+import harness
 from harness import Context, Split, Task
 from harness.learning.strategy import Infeasible
 
@@ -54,7 +56,7 @@ class Hides(OwnLoop):
             with ctx.meter.unmetered():
                 self.net(ctx.inputs(data))
         if self.how == "takes_back":
-            ctx.meter._charged /= 2
+            ctx.meter.flops["train"] /= 2
 
 
 @dataclass
@@ -169,3 +171,26 @@ class Adapts(OwnLoop):
         if self.how == "mixes":
             return logits - logits.mean(dim=0)
         return logits
+
+
+@dataclass
+class Body(harness.Body):
+    """Makes a body that it should not have made."""
+
+    how: str = "draws_unseeded"
+
+    def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
+        global _learnt
+        if self.how != "changes_what_it_is_given":
+            body = copy.deepcopy(body)
+        _learnt += 1
+        first = next(body.parameters())
+        with torch.no_grad():
+            match self.how:
+                case "draws_unseeded":
+                    first += torch.rand(())
+                case "counts":
+                    first += _learnt
+                case _:
+                    first *= 0.5
+        return body

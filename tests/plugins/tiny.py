@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from harness import (
     Backbone,
+    ComputeMeter,
     Context,
     Examples,
     Kind,
+    Learner,
     Phase,
     Provenance,
     Recipe,
@@ -165,7 +167,7 @@ class OwnLoop(Strategy):
 
 
 @dataclass
-class Broken(Strategy):
+class Broken(Learner):
     """Does one thing wrong, by name."""
 
     how: str = "raises"
@@ -179,6 +181,8 @@ class Broken(Strategy):
             os._exit(3)
         if self.how == "peeks":
             task.load(Split.DEV_TEST)
+        if self.how == "swaps":
+            ctx.meter = ComputeMeter(flops=ctx.meter.flops_budget)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         if self.how == "shape":

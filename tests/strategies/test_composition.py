@@ -80,7 +80,7 @@ def test_what_means_nothing_is_refused_and_says_why(spec: str, why: str) -> None
 def test_a_frozen_body_costs_its_own_forward_pass_and_no_more(run: Callable[..., Any]) -> None:
     for spec in ("filter_pruned(flops=0.5, learner=ridge)", "channel_pruned(flops=0.5, learner=linear_probe)"):
         learnt = run(spec, epochs=1, **SMALL).learn()
-        smaller = learnt.strategy._start.net
+        smaller = learnt.strategy._adapted.net
         images = learnt.meter.examples if "ridge" in spec else len(learnt.task.load(Split.TRAIN).labels)
         extracted = images * flops_forward(smaller.eval(), 2, 3, 32, 32) / 2
         assert learnt.meter.flops["extract"] == pytest.approx(extracted, rel=0.02)
@@ -97,7 +97,7 @@ def test_half_the_flops_show_a_frozen_head_twice_the_images(run: Callable[..., A
 
 def test_a_learner_sees_the_width_of_its_body_and_predicts_with_it(run: Callable[..., Any]) -> None:
     learnt = run("channel_pruned(flops=0.5, learner=ncm)", epochs=0.5, **SMALL).learn()
-    width = feature_width(learnt.strategy._start.net, 32)
+    width = feature_width(learnt.strategy._adapted.net, 32)
     assert width < learnt.ctx.num_features
     assert learnt.net.head.in_features == width
     assert learnt.accuracy() > 0.2  # Random weights, ten classes.
@@ -106,8 +106,8 @@ def test_a_learner_sees_the_width_of_its_body_and_predicts_with_it(run: Callable
 @pytest.mark.parametrize("learner", ["ridge", "finetune", "avalanche(method=LwF)"])
 def test_what_the_body_made_is_paid_for_once_and_no_learner_changes_it(run: Callable[..., Any], learner: str) -> None:
     one = run(f"ot_fused(flops=0.5, learner={learner})", epochs=0.5, **SMALL)
-    before = {name: value.clone() for name, value in one.strategy._start.net.state_dict().items()}
+    before = {name: value.clone() for name, value in one.strategy._adapted.net.state_dict().items()}
     one.learn()
-    assert all(torch.equal(value, before[name]) for name, value in one.strategy._start.net.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in one.strategy._adapted.net.state_dict().items())
     assert one.setup.flops["fuse"] > 0
     assert one.meter.flops["fuse"] == 0

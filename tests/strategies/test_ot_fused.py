@@ -33,7 +33,7 @@ def test_each_task_fuses_the_pretrained_net_anew(run: Callable[..., Any]) -> Non
         one.task = replace(one.task, name=name)  # Other images are drawn.
         one.meter = ComputeMeter(flops=one.meter.flops_budget)
         one.learn()
-        bodies.append([value.clone() for value in one.strategy._start.net.parameters()])
+        bodies.append([value.clone() for value in one.strategy._adapted.net.parameters()])
     assert any(not torch.equal(a, b) for a, b in zip(bodies[0], bodies[1], strict=True))
     assert all(torch.equal(a, b) for a, b in zip(bodies[0], bodies[2], strict=True))
 

@@ -9,7 +9,7 @@ import torch
 from harness.config.registry import make
 from harness.conformance.promises import conformance
 from harness.core.errors import UserError
-from harness.learning.training import RATES, Recipe
+from harness.learning.recipe import RATES, LearnerRecipe
 
 Start = Callable[..., Any]
 TINY = {"backbone": "tiny:net", "size": 16}
@@ -45,7 +45,7 @@ def test_what_is_learnt_after_the_search_is_what_the_winner_learns_alone(run: St
 def test_without_the_means_to_search_its_own_rates_are_taken(run: Start) -> None:
     learnt = run("tune", epochs=0.1, **TINY).learn()
     assert learnt.meter.flops["search"] == 0
-    assert learnt.strategy._tuned.recipe == Recipe()
+    assert learnt.strategy._tuned.recipe == LearnerRecipe()
 
 
 @pytest.mark.parametrize("spec", ["finetune(init=previous)", "finetune(init=nearest)", "linear_probe(epochs=2)"])

@@ -1,14 +1,27 @@
 """A folder of images becomes a task, whatever odd images lie in it."""
 
+import os
+import pwd
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
+from harness.config.notation import Written
 from harness.config.registry import make
+from harness.config.suite import made
 from harness.core.errors import UserError
+from harness.core.spec import Setting
 from harness.core.task import Kind, Phase, Provenance, Split
+from harness.storage.cache import cache_folder
+from streams.data import hashes
+from streams.data.contents import contents
 from streams.data.folders import folder_arrays
 from streams.data.images import color
 from streams.folder import folder
@@ -87,7 +100,7 @@ def test_train_and_test_folders_keep_the_test_and_cut_the_rest_70_15_15(tmp_path
 
 def test_a_class_of_one_image_is_for_training(tmp_path) -> None:
     _classes(tmp_path, "cat", "dog")
-    _classes(tmp_path, "owl", n=1)
+    _save(tmp_path / "owl" / "0.png", Image.new("RGB", (9, 9), (1, 2, 3)))
     arrays = folder_arrays(tmp_path)
     assert np.flatnonzero(arrays["labels"] == 2).item() in arrays["train"]
 
@@ -183,3 +196,174 @@ def test_a_wrong_declaration_is_one_line(tmp_path, text, told) -> None:
 def test_a_missing_file_is_said(tmp_path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.toml"):
         folder(name=str(tmp_path / "nowhere.toml"))
+
+
+ONE = '[[task]]\nname = "t"\nfolder = "a"\ndomain = "object"\n'
+
+
+def test_the_same_content_is_one_stream_however_its_place_is_written(tmp_path, monkeypatch) -> None:
+    _classes(tmp_path / "here" / "a", "cat", "dog")
+    path = _declare(tmp_path / "here", ONE)
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    (tmp_path / "there" / "other.toml").write_text(ONE.replace('"a"', f'"{tmp_path / "link" / "a"}"'))
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    places = [path, "stream.toml", "./stream.toml", "../link/stream.toml", "~/here/stream.toml"]
+    places += [str(tmp_path / "there" / name) for name in ("stream.toml", "other.toml")]
+    found = [make("streams", f"folder:{place}") for place in places]
+    assert len({stream.fingerprint() for stream in found}) == 1
+    assert {stream.title for stream in found} == {"folder:stream.toml", "folder:other.toml"}
+    parts = [make("streams", str(Written("capped", {"stream": f"folder:{place}", "train": 4}))) for place in places]
+    assert len({stream.fingerprint() for stream in parts}) == 1
+    monkeypatch.chdir(tmp_path)
+    assert all(make("streams", stream.name).fingerprint() == stream.fingerprint() for stream in (*found, *parts))
+
+
+def test_the_place_is_in_no_key_and_no_folder_of_results(tmp_path, monkeypatch) -> None:
+    _classes(tmp_path / "a", "cat", "dog")
+    path = _declare(tmp_path, ONE)
+    monkeypatch.chdir(tmp_path)
+    keys, folders = set(), set()
+    for place in ("stream.toml", path):
+        suite = made(
+            name="s", about="", streams=[f"folder:{place}"], strategies=["tiny:Finetune"], budgets=["1ep"], seeds=[0],
+            setting=Setting(backbone="tiny:net", size=16),
+        )  # fmt: skip
+        (spec,) = suite.specs()
+        keys.add(spec.key)
+        folders.add(spec.folder)
+    assert len(keys) == len(folders) == 1
+    assert str(tmp_path.name) not in folders.pop()
+
+
+@pytest.mark.parametrize("name", ["a b/s (1).toml", "lr=0.1, x/s.toml", "it's/2025.toml", 'a"b/ü.toml', "stream"])
+def test_what_follows_folder_is_a_path_whatever_its_signs(tmp_path, name, monkeypatch) -> None:
+    _classes((tmp_path / name).parent / "a", "cat", "dog")
+    (tmp_path / name).write_text(ONE)
+    monkeypatch.chdir(tmp_path)
+    stream = make("streams", f"folder:{name}")
+    assert make("streams", stream.name).fingerprint() == stream.fingerprint()
+    inside = make("streams", str(Written("capped", {"stream": f"folder:{name}", "train": 4})))
+    assert inside.tasks[0].sizes[Split.TRAIN] == 4
+
+
+def test_a_file_written_again_in_its_size_and_time_is_another_image(tmp_path) -> None:
+    _classes(tmp_path / "a", "cat", "dog")
+    name = _declare(tmp_path, ONE)
+    file = tmp_path / "a" / "cat" / "0.bmp"
+    _save(file, Image.new("RGB", (8, 8), (1, 2, 3)))
+    before, facts = folder(name=name).fingerprint(), file.stat()
+    _save(file, Image.new("RGB", (8, 8), (9, 9, 9)))
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (facts.st_size, facts.st_mtime_ns)
+    assert folder(name=name).fingerprint() != before
+
+
+def test_two_sets_of_one_name_size_and_time_are_two(tmp_path) -> None:
+    fingerprints = set()
+    for where, level in (("x", 10), ("y", 20)):
+        for k, name in enumerate(("cat", "dog")):
+            for i in range(4):
+                file = tmp_path / where / "images" / name / f"{i}.bmp"
+                _save(file, Image.new("RGB", (8, 8), (level, 50 * k, i)))
+                os.utime(file, ns=(10**18, 10**18))
+        (tmp_path / f"{where}.toml").write_text(ONE.replace('"a"', f'"{where}/images"'))
+        fingerprints.add(folder(name=str(tmp_path / f"{where}.toml")).fingerprint())
+    assert len(fingerprints) == 2
+
+
+def test_files_are_not_read_again_where_nothing_was_written(tmp_path, monkeypatch) -> None:
+    place = _classes(tmp_path / "a", "cat", "dog")
+    files = [file for file, _ in contents(place).files()]
+    monkeypatch.setattr(hashes.time, "time_ns", lambda: 2**62)
+    first = hashes.content_hashes(place, files)
+    monkeypatch.setattr(hashes.hashlib, "file_digest", _never)
+    assert hashes.content_hashes(place, files) == first
+
+
+def _never(*_: object) -> None:
+    raise AssertionError("a file was read again")
+
+
+def test_tasks_without_years_are_met_as_they_stand_and_some_without_are_refused(tmp_path) -> None:
+    for name in ("a", "b"):
+        _classes(tmp_path / name, "cat", "dog")
+    text = TWO.replace("year = 2021\n", "").replace("year = 2010\n", "")
+    assert [(task.name, task.year) for task in folder(name=_declare(tmp_path, text))] == [("later", 1), ("sooner", 2)]
+    with pytest.raises(UserError, match="task 'later' has no year and others have"):
+        folder(name=_declare(tmp_path, TWO.replace("year = 2021\n", "")))
+
+
+def test_a_task_with_too_few_images_is_named_before_anything_runs(tmp_path) -> None:
+    _classes(tmp_path / "a", "cat", "dog", n=2)
+    with pytest.raises(UserError, match=r"task 't': .*4 images, at most 2 a class"):
+        folder(name=_declare(tmp_path, ONE))
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+        lambda text: text.encode("utf-16-le"),
+    ],
+    ids=["UTF-8 with mark, CRLF", "UTF-16", "UTF-16 big end", "UTF-16 without mark"],
+)
+def test_a_file_that_any_editor_wrote_is_read(tmp_path, encoded) -> None:
+    _classes(tmp_path / "ä", "cat", "dog")
+    (tmp_path / "s.toml").write_bytes(encoded(ONE.replace('"a"', '"ä"')))
+    assert len(folder(name=str(tmp_path / "s.toml"))) == 1
+
+
+def test_a_file_in_no_unicode_is_told_how_to_be_saved(tmp_path) -> None:
+    (tmp_path / "s.toml").write_bytes(ONE.replace('"a"', '"ä"').encode("latin-1"))
+    with pytest.raises(UserError, match="save it as UTF-8"):
+        folder(name=str(tmp_path / "s.toml"))
+
+
+def test_without_a_home_folder_the_place_of_the_cache_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "NEVIS_HARNESS_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", _no_entry)
+    with pytest.raises(UserError, match="set NEVIS_HARNESS_CACHE"):
+        cache_folder()
+    with pytest.raises(UserError, match=r"cannot read ~/x\.toml"):
+        folder(name="~/x.toml")
+
+
+def _no_entry(_: int) -> None:
+    raise KeyError("uid not found")
+
+
+def test_a_run_without_standard_streams_beside_files_named_as_our_packages(tmp_path) -> None:
+    for name in ("strategies", "streams", "reports"):
+        (tmp_path / f"{name}.py").write_text("mine = 1\n")
+    code = "import sys; from harness.cli import main; main(sys.argv[1:])"
+    arguments = ["run", "smoke", "--stream", "tiny:bars", "--strategy", "ncm", "--budget", "1ep", "--seeds", "1"]
+    arguments += ["--backbone", "tiny:net", "--size", "16", "--jobs", "1", "--out", "out"]
+    plugins = os.pathsep.join([str(Path(tiny.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = shlex.join([sys.executable, "-c", code, *arguments])
+    subprocess.run(
+        ["sh", "-c", f"{command} <&- >&-"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": plugins}, check=True
+    )
+    assert list((tmp_path / "out").rglob("events.jsonl"))
+
+
+def test_ones_own_file_with_a_name_of_ours_is_asked_to_have_another(tmp_path, monkeypatch) -> None:
+    (tmp_path / "strategies.py").write_text("class Mine: ...\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"not the strategies\.py here; give that file another name"):
+        make("strategies", "strategies:Mine")
+
+
+def test_a_task_may_say_how_its_folder_is_cut(tmp_path) -> None:
+    _classes(tmp_path / "a", "cat", "dog", n=12)
+    sizes = {}
+    for extra in ("", "train_per_class = 8", "test_files = '/[01]'"):
+        (task,) = folder(name=_declare(tmp_path, ONE + extra + "\n"))
+        sizes[extra] = [task.sizes[split] for split in Split]
+    assert list(sizes.values()) == [[13, 3, 3, 5], [11, 3, 2, 8], [11, 3, 2, 8]]
+    with pytest.raises(UserError, match="no regular expression"):
+        folder(name=_declare(tmp_path, ONE + "together = '('\n"))

@@ -8,7 +8,7 @@ arXiv 2301.12900) on a ``meta`` copy: no arithmetic is done and no weight is rea
 import copy
 import gc
 import math
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.core.errors import UserError
+from strategies.bodies.structure.dependency import Entangled, Tied, tied, traced
 from strategies.bodies.structure.shapes import shapes_only
 
 Role = Literal["producer", "consumer", "unitwise"]
@@ -68,6 +69,19 @@ class Group:
         return [member for member in self.members if member.role == role]
 
 
+@dataclass(frozen=True)
+class Widths:
+    """The widths of a net.
+
+    Attributes:
+        groups: those that can lose units, in the order in which the net computes them.
+        left_out: why others cannot, by the layer that makes them.
+    """
+
+    groups: list[Group]
+    left_out: Mapping[str, str]
+
+
 def channel_groups(net: nn.Module, size: int) -> list[Group]:
     """The groups of ``net`` for images of ``size`` px, in the order in which the net computes them.
 
@@ -78,45 +92,41 @@ def channel_groups(net: nn.Module, size: int) -> list[Group]:
         UserError: a layer takes no part in the forward pass, such as a head that it does not ask: it would be left
             with the width that it has.
     """
+    return widths(net, size).groups
+
+
+def widths(net: nn.Module, size: int) -> Widths:
+    """All widths of ``net``: those that can lose units, and those that cannot, with the reason.
+
+    Raises:
+        UserError: as :func:`channel_groups`.
+    """
+    left_out: dict[str, str] = {}
+    groups = []
     with shapes_only(), torch.enable_grad():
         probe = copy.deepcopy(net).to("meta").eval().requires_grad_(True)
         outputs: list[Any] = []
-        graph = _traced(probe, torch.zeros(1, 3, size, size, device="meta"), outputs)
+        graph = traced(probe, torch.zeros(1, 3, size, size, device="meta"), outputs)
         _check_reached(probe, outputs)
         outputs.clear()
-        found = [_group(graph, probe, raw) for raw in _raw_groups(graph)]
+        try:
+            for one in tied(graph):
+                reason = one.reason
+                try:
+                    if not reason:
+                        groups.append(_group(graph, probe, one))
+                except LeftOut as why:
+                    reason = str(why)
+                if reason:
+                    left_out[graph._module2name[one.root]] = reason
+        except Entangled as error:
+            raise UserError(f"{type(net).__name__} cannot be pruned: {error}; choose another net") from None
     # The graph and the layers point at each other in rings; without this they would live until the next collection.
     graph.__dict__.clear()
     del graph, probe
     gc.collect(0)
     order = {name: position for position, (name, _) in enumerate(net.named_modules())}
-    groups = [group for group in found if group is not None]
-    return sorted(groups, key=lambda group: order.get(group.name, -1))
-
-
-def _traced(probe: nn.Module, images: Tensor, outputs: list[Any]) -> Any:
-    """The dependency graph; what the net gave is put into ``outputs``."""
-    import torch_pruning
-
-    def seen(out: Any) -> Any:
-        outputs.append(out)
-        return out
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = torch_pruning.DependencyGraph()
-        # Every collection is given: those that stand as default arguments are changed and keep nets alive.
-        return graph.build_dependency(
-            probe,
-            images,
-            forward_fn=None,
-            output_transform=seen,
-            unwrapped_parameters=[],
-            customized_pruners={},
-            ignored_layers=[],
-            ignored_params=[],
-            verbose=False,
-        )
+    return Widths(sorted(groups, key=lambda group: order.get(group.name, -1)), left_out)
 
 
 def _check_reached(probe: nn.Module, outputs: list[Any]) -> None:
@@ -138,31 +148,28 @@ def _check_reached(probe: nn.Module, outputs: list[Any]) -> None:
             )
 
 
-def _raw_groups(graph: Any) -> list[Any]:
-    return list(graph.get_all_groups(ignored_layers=[], root_module_types=(nn.modules.conv._ConvNd, nn.Linear)))
+class LeftOut(Exception):
+    """A width that cannot lose single units; says why."""
 
 
-def _group(graph: Any, net: nn.Module, raw: Any) -> Group | None:
+def _group(graph: Any, net: nn.Module, one: Tied) -> Group:
     from torch_pruning.ops import OPTYPE
 
-    width = graph.get_out_channels(raw[0].dep.target.module)
+    width = graph.get_out_channels(one.root)
     members: dict[tuple[str, Role], Member] = {}
     output, adds, blocks = False, False, 1
-    for item in raw:
-        node = item.dep.target
+    for (node, handler), places in one.places.items():
         if node.type == OPTYPE.OUTPUT:
             output = True
         if node.type == OPTYPE.ELEMENTWISE:
             adds |= "Add" in str(getattr(node.module, "_grad_fn", ""))
         if node.type in (OPTYPE.MHA, OPTYPE.LSTM, OPTYPE.EMBED):
-            return None
+            raise LeftOut(f"{graph._module2name.get(node.module)} is a {type(node.module).__name__}")
         names = graph._param_to_name if node.type == OPTYPE.PARAMETER else graph._module2name
         if (name := names.get(node.module)) is None:  # An operation without weights.
             continue
-        index = _positions(item.root_idxs, item.idxs, width)
-        if index is None or _pads(node.module, index):
-            return None
-        weight_out = graph.is_out_channel_pruning_fn(item.dep.handler)
+        index = _positions(places, width, name)
+        weight_out = graph.is_out_channel_pruning_fn(handler)
         role, dim = _part(node.module, weight_out)
         if isinstance(node.module, nn.GroupNorm):
             blocks = math.lcm(blocks, node.module.num_groups)
@@ -178,8 +185,10 @@ def _group(graph: Any, net: nn.Module, raw: Any) -> Group | None:
     order = {name: position for position, (name, _) in enumerate(net.named_modules())}
     ordered = sorted(members.values(), key=lambda member: order.get(member.module, -1))
     producers = [member for member in ordered if member.role == "producer"]
-    if not producers or width % blocks:
-        return None
+    if not producers:
+        raise LeftOut("no layer makes them alone")
+    if width % blocks:
+        raise LeftOut(f"{blocks} groups of filters do not divide {width} units")
     # A linear layer at the end is its own output: the graph shows none behind it.
     output |= all(member.role != "consumer" for member in ordered)
     # One producer can meet an addition too: that of its own bias.
@@ -213,15 +222,13 @@ def _part(module: Any, out: bool) -> tuple[Role, int]:
     return "unitwise", 0
 
 
-def _positions(roots: list[int], places: list[int], width: int) -> Tensor | None:
-    """(width, k) positions of each unit; None where units have different numbers of positions."""
-    if not places or len(places) % width:
-        return None
+def _positions(places: Mapping[int, int], width: int, name: str) -> Tensor:
+    """(width, k) positions of each unit of a layer."""
     each: list[list[int]] = [[] for _ in range(width)]
-    for root, place in zip(roots, places, strict=True):
-        each[root].append(place)
+    for place in sorted(places):
+        each[places[place]].append(place)
     if len({len(mine) for mine in each}) != 1:
-        return None
+        raise LeftOut(f"{name} holds some of them only")
     return torch.tensor(each, dtype=torch.int64)
 
 

@@ -5,6 +5,7 @@ public, so both are reconstructions: ``channel`` takes from every width, ``filte
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,10 @@ from torch import nn
 from harness.core.errors import UserError
 from strategies.bodies.structure.allocation import Allocation, allocator, ratios_for_flops
 from strategies.bodies.structure.attention import head_groups, with_prunable_attention
-from strategies.bodies.structure.groups import Group, channel_groups
+from strategies.bodies.structure.groups import Group, widths
 from strategies.bodies.structure.removal import Kept, remove
 from strategies.bodies.structure.scores import Score, choose_all
+from strategies.bodies.structure.trial import tried
 
 Layout = Literal["filter", "channel"]
 
@@ -56,16 +58,37 @@ def prunable(body: nn.Module, size: int, layout: Layout) -> list[Group]:
     Heads of attention count as inside. Those of ``nn.MultiheadAttention`` are found behind
     :func:`strategies.bodies.structure.attention.with_prunable_attention` only.
 
+    What a forward pass needs whole is left out (:mod:`strategies.bodies.structure.trial`).
+
     Raises:
-        UserError: there are none.
+        UserError: there are none; the message names a layer and the reason.
     """
     order = {name: position for position, (name, _) in enumerate(body.named_modules())}
-    found = sorted([*channel_groups(body, size), *head_groups(body)], key=lambda group: order.get(group.name, -1))
-    groups = [group for group in found if layout == "channel" or group.inner]
+    found = widths(body, size)
+    ordered = sorted([*found.groups, *head_groups(body)], key=lambda group: order.get(group.name, -1))
+    wanted = [group for group in ordered if layout == "channel" or group.inner]
+    groups, faults = tried(body, size, wanted, whole_features=layout == "filter")
     if not groups:
-        hint = "; it has no blocks: use layout channel (channel_pruned)" if layout == "filter" else ""
-        raise UserError(f"{type(body).__name__} has no width that layout {layout!r} could prune{hint}")
+        raise UserError(_none(body, layout, {**found.left_out, **faults}))
     return groups
+
+
+def _none(body: nn.Module, layout: Layout, reasons: Mapping[str, str]) -> str:
+    """Why there is nothing to take away."""
+    sentence = f"{type(body).__name__} has no width that layout {layout!r} could prune"
+    if reasons:
+        name, reason = next(iter(reasons.items()))
+        return f"{sentence}: the units of {name!r} cannot go one by one, since {reason}; choose another net"
+    return sentence + ("; it has no blocks: use layout channel (channel_pruned)" if layout == "filter" else "")
+
+
+def refusal(net: nn.Module, size: int, layout: Layout) -> str:
+    """Why ``layout`` can prune nothing of ``net`` at ``size`` px, in one line; empty where it can."""
+    try:
+        prunable(with_prunable_attention(net), size, layout)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def kept_units(body: nn.Module, size: int, groups: list[Group], pruning: Pruning, *, seed: int = 0) -> Kept:

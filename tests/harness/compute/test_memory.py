@@ -10,7 +10,7 @@ from harness.config.options import flat
 from harness.config.registry import make
 from harness.core.budget import Budget
 from harness.core.spec import RunSpec, Setting
-from harness.running.messages import Told
+from harness.running.messages import Message
 from harness.running.runner import run
 
 TASKS = 8
@@ -24,11 +24,11 @@ def test_no_tensor_of_a_task_outlives_it(strategy: str, tmp_path: Path) -> None:
     spec = RunSpec(stream.name, stream.fingerprint(), strategy, options, made.version, budget, setting, seed=0)
     alive: list[int] = []
 
-    def tell(told: Told) -> None:
-        if told.record is not None:
+    def listen(message: Message) -> None:
+        if message.record is not None:
             gc.collect()
             alive.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
 
-    run(spec, tmp_path, tell=tell)
+    run(spec, tmp_path, listener=listen)
     assert len(alive) == TASKS
     assert len(set(alive)) == 1, f"tensors alive after each task: {alive}"

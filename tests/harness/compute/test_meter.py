@@ -14,7 +14,8 @@ from harness.core.seeding import named_seed
 from harness.core.spec import Setting
 from harness.core.task import HiddenSplit, Split
 from harness.learning.context import Context
-from harness.learning.training import Diverged, Recipe, fit, scheduled
+from harness.learning.recipe import Recipe
+from harness.learning.training import Diverged, fit, scheduled
 
 
 def context(meter: ComputeMeter) -> Context:

@@ -13,10 +13,10 @@ from command import Harness
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cli.running import shard_of
 from harness.config.suite import load_suite
 from harness.core.budget import Budget
 from harness.running import executor
+from harness.running.study import shard_of
 
 SUITE = """about = "one sentence"
 streams = ["tiny:bars(tasks=2)"]

@@ -47,7 +47,7 @@ def test_a_bare_word_stands_for_itself() -> None:
         "a(b=[1)",
         "a(b=1)(c=2)",
         "a(b=1, b=2)",
-        "a(b=folder:x/y)",
+        "a(b=fold:x/y)",
         "a b",
         "é" * 9,
         "a(" + "(" * 500,

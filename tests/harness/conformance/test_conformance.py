@@ -5,6 +5,7 @@ from command import Harness
 
 from harness.config.registry import entries
 from harness.conformance.promises import (
+    BODY,
     CHARGED,
     PEEKS,
     PREDICTS,
@@ -57,7 +58,14 @@ COMPOSED = [
 ]
 
 
-@pytest.mark.parametrize("spec", [*entries("strategies"), *COMPOSED])
+@pytest.mark.parametrize("how", ["draws_unseeded", "counts", "changes_what_it_is_given"])
+def test_a_body_that_depends_on_more_than_its_net_or_changes_it_is_named(how: str) -> None:
+    found = answers(f"careless:Body(how={how}, learner=ncm)")
+    assert found[BODY].why
+
+
+# What a checkpoint brings needs the task that it was trained on: see tests/strategies/test_as_trained.py.
+@pytest.mark.parametrize("spec", [*(entries("strategies").keys() - {"as_trained"}), *COMPOSED])
 def test_every_strategy_that_is_built_in_keeps_the_contract(spec: str) -> None:
     broken = {one.promise: one.why for one in conformance(spec, stream="tiny:bars", size=32) if not one.kept}
     assert broken == {}

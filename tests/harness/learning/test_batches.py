@@ -14,7 +14,8 @@ from harness.core.spec import Setting
 from harness.core.task import Split
 from harness.learning.batches import Augment, Features, Order, augmented, loss_of, normalised, stratified
 from harness.learning.context import Context
-from harness.learning.training import Recipe, fit
+from harness.learning.recipe import Recipe
+from harness.learning.training import fit
 
 MEAN, STD = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
 

@@ -16,11 +16,12 @@ from moments import Hook, at_the
 
 import harness.running.worker  # noqa: F401  (loads what a run needs, once, before children are forked)
 from harness.config.suite import made
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec, Setting
 from harness.running import runner
 from harness.storage import disk
 from harness.storage.disk import CannotWrite, Effect
-from harness.storage.records import RunStatus, canonical, line_of, read_log
+from harness.storage.records import canonical, line_of, read_log
 from harness.storage.run_folder import RunFolder
 
 
@@ -224,7 +225,7 @@ def test_a_finished_run_that_was_damaged_is_found_and_mended(
     said = harm(store.folder)
     assert store.status() is not RunStatus.DONE
     notes: list[str] = []
-    runner.run(spec(), tmp_path, tell=lambda told: notes.append(told.note or ""))
+    runner.run(spec(), tmp_path, listener=lambda message: notes.append(message.note or ""))
     assert store.status() is RunStatus.DONE
     assert said in "".join(notes)
     assert log(tmp_path) == log(whole)
@@ -244,7 +245,7 @@ def test_a_state_that_is_lost_or_damaged_starts_the_run_again(
     else:
         state.write_bytes(content)
     notes: list[str] = []
-    runner.run(spec(), tmp_path, tell=lambda told: notes.append(told.note or ""))
+    runner.run(spec(), tmp_path, listener=lambda message: notes.append(message.note or ""))
     assert f"state-0.pt is {'missing' if content is None else 'damaged'}: starting this run again" in "".join(notes)
     assert log(tmp_path) == log(whole)
 

@@ -10,9 +10,10 @@ import pytest
 
 from harness.config.suite import made
 from harness.core.errors import UserError
+from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec, Setting
 from harness.running.executor import Outcome, run_all
-from harness.storage.records import RunStatus, canonical, line_of, read_log
+from harness.storage.records import canonical, line_of, read_log
 from harness.storage.run_folder import RunFolder
 
 ray: Any = pytest.importorskip("ray", reason="ray is an extra: pip install 'nevis-harness[cluster]'")
@@ -32,9 +33,9 @@ class Notes:
     def began(self, spec: RunSpec) -> None:
         self.begun.append(spec.seed)
 
-    def told(self, spec: RunSpec, told: Any) -> None:
-        if told.record:
-            self.learnt.append((spec.seed, told.task))
+    def heard(self, spec: RunSpec, message: Any) -> None:
+        if message.record:
+            self.learnt.append((spec.seed, message.task))
 
     def ended(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

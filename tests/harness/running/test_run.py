@@ -11,7 +11,7 @@ from command import Harness
 from harness.config.suite import Suite, load_suite, made
 from harness.core.spec import PROTOCOL_VERSION, RunSpec
 from harness.learning.batches import Augment
-from harness.learning.training import RATES, STARTED
+from harness.learning.recipe import RATES, STARTED
 from harness.storage.records import canonical, line_of, read_log
 
 SUITE = """
@@ -45,6 +45,16 @@ def test_two_executions_have_equal_canonical_records(harness: Harness, suite: Pa
         harness("run", suite, "--out", out)
     assert logs(tmp_path / "one") == logs(tmp_path / "two") != []
     assert len(learns(tmp_path / "one")) == 3
+
+
+def test_the_first_task_names_what_it_began_with_the_same_with_every_seed(
+    harness: Harness, suite: Path, tmp_path: Path
+) -> None:
+    harness("run", suite, "--out", "one", "--seeds", 2, "--jobs", 2)
+    begun = [record["prepared"] for record in learns(tmp_path / "one") if record["index"] == 0]
+    assert len(begun) == 2
+    assert len(set(begun)) == 1
+    assert begun[0]
 
 
 @pytest.mark.parametrize("moment", ["dies_at", "dies_before"])

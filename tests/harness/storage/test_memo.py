@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 
 from harness.compute.backbone import Classifier, zero_head
 from harness.compute.flops import Counter
-from harness.compute.memoised import Recalled
+from harness.compute.memoised import Memoised
 from harness.storage import memo as kept
 from harness.storage.memo import once
 from harness.storage.records import canonical, line_of, read_log
@@ -39,25 +40,36 @@ class Times:
         return self.value
 
 
+class Net(nn.Sequential):
+    """Tells how often it was asked, without holding anything that sets one such net apart from another."""
+
+    asked: ClassVar[list[int]] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.asked.append(id(self))
+        out: torch.Tensor = super().forward(x)
+        return out
+
+
 def net() -> nn.Module:
     torch.manual_seed(3)
-    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)).eval()
+    return Net(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)).eval()
 
 
 def images(count: int = 6) -> torch.Tensor:
     return torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-class Watched(Recalled):
+class Watched(Memoised):
     """Tells how often the net itself was asked."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__(inner)
-        self.asked = 0
-        inner.register_forward_hook(self._note)
+        self.before = Net.asked.count(id(inner))
 
-    def _note(self, *_: object) -> None:
-        self.asked += 1
+    @property
+    def asked(self) -> int:
+        return Net.asked.count(id(self.net)) - self.before
 
 
 @settings(max_examples=40, deadline=None)
@@ -142,7 +154,7 @@ def test_other_weights_images_order_in_memory_or_number_format_are_computed(fold
     base = net()
     with torch.no_grad():
         base(x)
-        Recalled(base)(x)
+        Memoised(base)(x)
         changed = net_like(base)
         changed[1].running_var.mul_(2)  # type: ignore[index, union-attr, operator]
         other_act = net_like(base)
@@ -156,7 +168,7 @@ def test_other_weights_images_order_in_memory_or_number_format_are_computed(fold
         ):
             recalled = Watched(inner)
             assert torch.equal(recalled(given_images), inner(given_images))
-            assert recalled.asked == 2, "once through Recalled, once by hand"
+            assert recalled.asked == 2, "once through Memoised, once by hand"
         half = Watched(net_like(base))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             half(x)
@@ -178,6 +190,28 @@ def test_latency_and_training_are_never_recalled(folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("what", ["hook", "closure", "dropout"])
+def test_a_net_that_is_not_understood_or_not_settled_is_computed_each_time(folder: Path, what: str) -> None:
+    x, nets = images(), []
+    for factor in (1.0, 2.0):
+        inner = net_like(nets[0].net) if nets else net()
+        with torch.no_grad():
+            inner(x)
+        nets.append(Watched(inner))
+        if what == "hook":
+            inner.register_forward_hook(lambda module, inputs, out, factor=factor: factor * out)
+        elif what == "closure":
+            inner.factor = lambda factor=factor: factor  # type: ignore[assignment]
+        else:
+            inner[2].train()  # type: ignore[index]
+    with torch.no_grad():
+        for _ in range(2):
+            for one in nets:
+                assert torch.equal(one(x), one.net(x))
+    assert all(one.asked == 4 for one in nets)
+    assert not list(folder.iterdir())
+
+
 def test_a_classifier_on_a_recalled_body_learns_and_predicts_as_without(folder: Path) -> None:
     inner, x = net(), images()
     with torch.no_grad():
@@ -186,7 +220,7 @@ def test_a_classifier_on_a_recalled_body_learns_and_predicts_as_without(folder: 
         head.weight.normal_()
         wanted = Classifier(inner, head)(x)
         for _ in range(2):
-            assert torch.equal(Classifier(Recalled(inner), head).eval()(x), wanted)
+            assert torch.equal(Classifier(Memoised(inner), head).eval()(x), wanted)
 
 
 SUITE = """

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from harness.core.schema import number
 from harness.learning.evaluation import mean_average_precision
-from harness.storage.records import canonical, line_of, number, parse_line, read_log
+from harness.storage.records import canonical, line_of, parse_line, read_log
 from harness.storage.run_folder import Busy, RunFolder
 
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from moments import Hook, at_the
 
 from harness.core.errors import UserError
+from harness.core.schema import RunStatus
 from harness.storage import disk
 from harness.storage.disk import Effect
-from harness.storage.records import RunStatus, read_log
+from harness.storage.records import read_log
 from harness.storage.run_folder import Busy, RunFolder
 
 
@@ -142,3 +143,20 @@ def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(UserError, match="its file system has no locks"), RunFolder(tmp_path / "run").claim():
         pass
+
+
+def test_to_ask_whether_a_run_is_free_begins_nothing(tmp_path: Path) -> None:
+    store = RunFolder(tmp_path / "stream" / "run")
+    assert store.free()
+    assert not list(tmp_path.iterdir())
+    with store.claim():
+        assert not RunFolder(store.folder).free()
+    assert store.free()
+
+
+def test_a_commit_needs_to_know_what_is_there(tmp_path: Path) -> None:
+    store = RunFolder(tmp_path)
+    with pytest.raises(AssertionError, match="resume says where to go on"):
+        store.commit(0, {}, lines_of(0))
+    store.resume(tasks=1)
+    store.commit(0, {}, lines_of(0))

@@ -7,6 +7,7 @@ import pytest
 from harness.storage.records import line_of, read_log
 from reports.publishing.report import write_report
 from reports.publishing.summary import summary
+from reports.reading.frame import read
 
 
 def change(path, value):
@@ -71,3 +72,17 @@ def test_one_page_of_all_of_them(one, tmp_path):
         odd_records(one(tmp_path, "finetune", "1ep", place), **values)
     text = write_report([tmp_path], tmp_path / "out").read_text()
     assert f"{len(ODD) + 5} run folders" in text
+
+
+@pytest.mark.parametrize("values", [{"flops": "x"}, {"n": "many"}, {"status": "exploded"}])
+def test_a_record_that_is_none_of_the_schema_is_named_and_not_used(one, tmp_path, values):
+    odd_records(one(tmp_path, "finetune", "1ep", 0), **values)
+    frames = read([tmp_path])
+    (field,) = values
+    assert any(f"none of this schema ({field}: " in note for note in frames.notes)
+    assert frames.tasks["error"].isna().all()
+
+
+def test_one_run_at_one_budget_has_a_page(one, tmp_path):
+    one(tmp_path, "filter_pruned(keep=0.5)", "1ep", 0)
+    assert write_report([tmp_path], tmp_path / "out").exists()

@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 from harness.config.registry import make
+from harness.core.errors import UserError
 from strategies.bodies.structure.groups import channel_groups
 
 
@@ -72,3 +73,9 @@ def test_no_net_is_kept_alive(name: str) -> None:
     del net
     gc.collect()
     assert not any(ref() is not None for ref in gone)
+
+
+def test_another_torch_pruning_is_refused_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch_pruning.__version__", "1.7.0")
+    with pytest.raises(UserError, match=r"torch-pruning 1\.7\.0 is installed.*pip install 'torch-pruning==1\.6\.\*'"):
+        channel_groups(body("torchvision:resnet18"), 64)

@@ -1,0 +1,88 @@
+"""What does a named recipe say for this net, this body and this budget? Looked up in ``recipes.toml``."""
+
+import math
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from torch import nn
+
+from harness.compute.caps import dense_flops
+from harness.core.band import band_of
+from harness.core.errors import unknown
+from harness.learning.context import Context
+from harness.learning.recipe import NamedRecipe, Recipe, Settled, read_recipes
+from strategies.learners.timing import forward_seconds
+
+TRAINING = 3.0
+"""Passes that training on an image takes, where one forward is one."""
+
+
+@cache
+def shipped() -> dict[str, NamedRecipe]:
+    """The named recipes that come with the strategies."""
+    return read_recipes((files("strategies") / "recipes.toml").read_text(encoding="utf-8"), place="recipes.toml")
+
+
+def known(recipe: Recipe) -> NamedRecipe | None:
+    """What ``recipe`` names; None for ``v1``, which the engine knows.
+
+    Raises:
+        UserError: there is no recipe of that name.
+    """
+    if recipe.recipe == "v1":
+        return None
+    if recipe.recipe not in shipped():
+        raise unknown("recipe called", recipe.recipe, ["v1", *shipped()])
+    return shipped()[recipe.recipe]
+
+
+def looked_up(recipe: Recipe, net: nn.Module, ctx: Context, *, body: str = "") -> dict[str, Any] | None:
+    """What the named recipe says for ``net`` with the budget of ``ctx``; None for ``v1``.
+
+    Args:
+        body: what the net is made of, as strategies are named: ``dense``, ``filter_pruned``.
+    """
+    named = known(recipe)
+    if named is None:
+        return None
+    return named.entry(net=ctx.backbone.name, body=body, band=band_of(images_shown(net, ctx)))
+
+
+def settled(
+    recipe: Recipe,
+    net: nn.Module,
+    ctx: Context,
+    *,
+    body: str = "",
+    statistics_hold: bool = True,
+    drawn: bool = False,
+) -> Settled:
+    """``recipe`` with nothing left open, for ``net`` and the budget of ``ctx``.
+
+    Args:
+        body: as in :func:`looked_up`.
+        statistics_hold: batch-norm statistics belong to the weights of the body.
+        drawn: the weights were drawn anew; statistics then belong to nothing, even where a head was solved with them.
+    """
+    entry = looked_up(recipe, net, ctx, body=body)
+    # A head that was solved fits the statistics with which its features were made, whatever they are.
+    hold = (statistics_hold or recipe.starts_head(entry)) and not drawn
+    return recipe.settled(statistics_hold=hold, entry=entry)
+
+
+def images_shown(net: nn.Module, ctx: Context) -> float:
+    """Images that the dense net could be trained on with the budget of a task; see :mod:`harness.core.band`.
+
+    Where seconds are the budget, a pass of ``net`` is timed; the dense net is taken to be as much slower as it takes
+    more FLOPs.
+    """
+    meter = ctx.meter
+    dense = ctx.dense_flops or dense_flops(ctx.backbone, 2, ctx.size)
+    images = meter.flops_budget / dense
+    if meter.seconds_budget < math.inf:
+        with meter.phase("validate"):
+            own = meter.price(net, (3, ctx.size, ctx.size)).flops
+            seconds = forward_seconds(net, ctx) * dense / own
+        images = min(images, meter.seconds_budget / seconds)
+    return images
