@@ -214,11 +214,10 @@ def check_strategies(specs: list[RunSpec]) -> None:
         check_size(make("backbones", name), size)
     for text, name, size in sorted({(s.strategy, s.setting.backbone, s.setting.size) for s in specs}):
         strategy: Strategy = make("strategies", text)
-        if type(strategy).adapted is not Strategy.adapted:
-            try:
-                strategy.adapted(make("backbones", name).build(pretrained=False), size)
-            except UserError as error:
-                raise UserError(f"{text} cannot be made of {name} at {size} px: {error}") from None
+        try:
+            strategy.check(make("backbones", name).build(pretrained=False), size)
+        except UserError as error:
+            raise UserError(f"{text} cannot be made of {name} at {size} px: {error}") from None
 
 
 def _check_writable(out: Path) -> None:
