@@ -96,6 +96,8 @@ class Finetune(Learner):
         body, drawn = ctx.body_name, not self.pretrained
         recipe = settled(self.recipe, net, ctx, body=body, statistics_hold=hold, drawn=drawn)
         start_head(net, data, task, ctx, recipe)
+        # Where training diverges, what it made of the net is what is scored.
+        self.net = net
         self.net = net = train(net, data, task, ctx, recipe)
         if self.start.init == "previous":
             self.begin_with(net.body)
