@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -53,6 +54,27 @@ def entries(group: Group) -> dict[str, EntryPoint]:
     return found
 
 
+_behind: ContextVar[set[str] | None] = ContextVar("_behind", default=None)
+"""The modules of all that was made so far, where somebody wants to know."""
+
+
+def make_known(group: Group, text: str) -> tuple[Any, frozenset[str]]:
+    """What :func:`make` gives, and the modules behind it and behind all that was made on the way.
+
+    Raises:
+        UserError: as :func:`make`.
+    """
+    modules = set[str]()
+    before = _behind.set(modules)
+    try:
+        made = make(group, text)
+    finally:
+        _behind.reset(before)
+    if (around := _behind.get()) is not None:
+        around |= modules
+    return made, frozenset(modules)
+
+
 def make(group: Group, text: str) -> Any:
     """The object that ``text`` names, with its options filled in.
 
@@ -64,6 +86,9 @@ def make(group: Group, text: str) -> Any:
 
     written = parse(text)
     maker, written = _find(group, written)
+    if (modules := _behind.get()) is not None:
+        # A name may stand in one module for what is defined in another.
+        modules |= {module_of(group, text), getattr(maker, "__module__", None) or module_of(group, text)}
     if not callable(maker):
         raise UserError(f"{_ONE[group]} {text!r} names a {type(maker).__name__}; expected a class or a function")
     if group == "strategies":

@@ -14,6 +14,7 @@ from harness.learning.context import Context
 from harness.learning.recipe import Recipe
 from harness.learning.strategy import Learner
 from harness.learning.training import fit
+from strategies.learners.recipes import version_with
 from strategies.learners.starting import needs_one_of_each_class
 
 
@@ -31,6 +32,10 @@ class LinearProbe(Learner):
     charge: Literal["cached", "uncached"] = "cached"
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return version_with(self.recipe, 1)
 
     def learn(self, task: Task, ctx: Context) -> None:
         head = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
