@@ -1,6 +1,7 @@
 """Which code of one's own decides a run? The files of its plugins, and those beside them that they import.
 
-What is built in, the standard library and other installed packages are not looked at: versions stand for them.
+What is built in, the standard library and the installed packages that a plugin uses are not looked at: versions stand
+for them.
 """
 
 import ast
@@ -30,7 +31,7 @@ def plugin_files(modules: Iterable[str]) -> dict[str, Path]:
     waiting = [(name, _place(name)) for name in modules]
     while waiting:
         name, path = waiting.pop()
-        if path is None or name in files or _ours(path):
+        if path is None or name in files or _ours(path) or name.partition(".")[0] in sys.stdlib_module_names:
             continue
         files[name] = path
         waiting += [(other, found) for other in _imported(name, path) if (found := _beside(name, path, other))]

@@ -16,6 +16,8 @@ from harness.compute.caps import Spent, cap, dense_flops, scored_tasks
 from harness.compute.ledger import Ledger
 from harness.compute.memory import begin_peak, peak_bytes
 from harness.compute.meter import ComputeMeter
+from harness.compute.processes import Processes
+from harness.compute.threads import Threads
 from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.core.schema import EvalRecord, LearnRecord, RunStatus, TaskStatus, parse_record, score_of
@@ -66,7 +68,9 @@ def run(
         if status is RunStatus.DONE or (status is RunStatus.FAILED and not retry_failed):
             return status
         try:
-            _run(spec, store, device, listener)
+            # From before its plugin is there: whatever begins is counted for who watches then, or refused.
+            with Threads(), Processes():
+                _run(spec, store, device, listener)
         except Busy:
             raise
         except (KeyboardInterrupt, Leave, CannotWrite):
