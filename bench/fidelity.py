@@ -1,17 +1,17 @@
 """Do emulated tasks rank strategies as the real ones do? ``python -m bench.fidelity DIR``: from finished runs.
 
 For each real task at hand and the emulation of its nearest NEVIS'22 task (:data:`PAIRS`), Spearman's rank correlation
-of the strategies' scores at one budget; then the mean over pairs and budgets, with a bootstrap interval over the pairs.
+of the strategies' scores at one budget; then the mean over pairs and budgets, with Student's 95 % interval over pairs.
 """
 
 import argparse
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
 from scipy.stats import spearmanr
 
 from bench.difficulty import Scored, scores
+from bench.intervals import mean_and_half
 
 PAIRS = {
     "uci_digits": "semeion",
@@ -58,10 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
     found = correlations(list(scores(parser.parse_args(arguments).folder)))
     for task, ranks in found.items():
         print(f"{task:18s} as {PAIRS[task]:15s} {'  '.join(f'{rank:+.2f}' for rank in ranks)}")
-    means = np.array([fmean(ranks) for ranks in found.values()])
-    drawn = np.random.default_rng(0).choice(means, (10_000, len(means))).mean(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    print(f"mean rank correlation {means.mean():+.2f} (95% interval {low:+.2f} to {high:+.2f}, n = {len(means)} pairs)")
+    means = [fmean(ranks) for ranks in found.values()]
+    print(f"mean rank correlation {mean_and_half(means, digits=2, sign=True)} (95% interval, n = {len(means)} pairs)")
 
 
 if __name__ == "__main__":

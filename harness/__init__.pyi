@@ -1,5 +1,7 @@
 """The public names, for type checkers; where each is loaded from stands in ``__init__.py``."""
 
+from harness.cli.deciding import Decision as Decision
+from harness.cli.deciding import decide as decide
 from harness.compute.backbone import Backbone as Backbone
 from harness.compute.backbone import Classifier as Classifier
 from harness.compute.meter import BudgetExhausted as BudgetExhausted
@@ -15,8 +17,10 @@ from harness.core.task import Phase as Phase
 from harness.core.task import Provenance as Provenance
 from harness.core.task import Split as Split
 from harness.core.task import Task as Task
+from harness.learning.body import Body as Body
 from harness.learning.context import Context as Context
 from harness.learning.recipe import Recipe as Recipe
+from harness.learning.strategy import Learner as Learner
 from harness.learning.strategy import Strategy as Strategy
 from harness.learning.training import fit as fit
 from harness.notebook import Results as Results

@@ -15,7 +15,8 @@ from reports.publishing.report import write_report
 from reports.publishing.summary import html, text
 from reports.reading.frame import Frames, read
 from reports.reading.shipped import shipped
-from reports.tables.by_budget import gains_table
+from reports.statistics.student import HERE, LIKE
+from reports.tables.by_budget import gains_tables
 
 Several = str | Sequence[str]
 """One written form, or several."""
@@ -109,17 +110,18 @@ class Results:
     def gains(self) -> pd.DataFrame:
         """What each strategy gains on dense finetuning at each budget, paired by task and seed, with 95% intervals.
 
-        Columns: ``board``, ``strategy``, ``budget``; ``gain``, ``low`` and ``high`` as shares of images, above zero
-        where it is ahead; ``n`` pairs.
+        Columns: ``board``, ``scope`` (on these tasks, or on tasks like these), ``strategy``, ``budget``; ``gain``,
+        ``low`` and ``high`` as shares of images, above zero where it is ahead; ``n`` pairs.
         """
         rows = [
-            {"board": board.title, "strategy": row["strategy"], "budget": budget, "gain": row[budget],
+            {"board": board.title, "scope": scope, "strategy": row["strategy"], "budget": budget, "gain": row[budget],
              **{part: row[f"{budget} {part}"] for part in ("low", "high", "n")}}
             for board in boards(self._frames)
-            for row in gains_table(board).rows
+            for scope, table in zip((HERE, LIKE), gains_tables(board), strict=True)
+            for row in table.rows
             for budget in board.budgets
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["board", "strategy", "budget", "gain", "low", "high", "n"])
+        return pd.DataFrame(rows, columns=["board", "scope", "strategy", "budget", "gain", "low", "high", "n"])
 
     def report(self, out: str | Path) -> Path:
         """Write the page, tables and figures below ``out``; gives the path of ``report.html``."""

@@ -1,5 +1,6 @@
 """How does a person bring own images? Folders, one a class, declared as tasks in a few lines of TOML."""
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,7 @@ from harness.core.task import Kind, Phase, Task
 from streams.data.contents import contents
 from streams.data.folders import folder_arrays, folder_stamp
 from streams.data.prepared import prepared
+from streams.data.protocol import Protocol
 from streams.data.stored import stored_task
 
 
@@ -25,6 +27,10 @@ class Declared(BaseModel):
     year: int | None = None
     domain: str
     held_out: bool = False
+    train_per_class: int = Field(default=0, ge=0)
+    test_files: str = ""
+    together: str = ""
+    family: str = ""
 
 
 class _File(BaseModel):
@@ -38,8 +44,11 @@ def folder(*, name: str) -> Stream:
     """Your own images: ``folder:stream.toml`` names folders, one folder a class.
 
     The file holds one ``[[task]]`` a task with ``name``, ``folder`` (beside the file), ``domain``, ``year``, and
-    ``held_out = true`` for a task that is scored only at the end. Tasks are met in order of year; without years, as
-    they stand. Where the file and the folders lie does not matter: what is in them is the stream.
+    ``held_out = true`` for a task that is scored only at the end, and ``family`` where several tasks share images or
+    come of one data set: reports count those as one. Tasks are met in order of year; without years, as they stand. A
+    folder without split folders is cut 56/12/12/20, or as ``train_per_class``, ``test_files`` and ``together`` say
+    (:class:`streams.data.protocol.Protocol`). Where the file and the folders lie does not matter: what is in them is
+    the stream.
 
     Args:
         name: path of the TOML file.
@@ -96,8 +105,8 @@ def _folder_of(path: Path, one: Declared) -> Path:
 
 def _task(place: Path, one: Declared, year: int) -> Task:
     try:
-        found = contents(place)
-        stored = prepared(f"folders/{folder_stamp(found)}", lambda: folder_arrays(found))
+        found, protocol = contents(place), _protocol(one)
+        stored = prepared(f"folders/{folder_stamp(found, protocol)}", lambda: folder_arrays(found, protocol))
     except UserError as error:
         raise UserError(f"task {one.name!r}: {error}") from error
     classes = len(found.classes)
@@ -109,7 +118,17 @@ def _task(place: Path, one: Declared, year: int) -> Task:
         kind=Kind.BINARY if classes == 2 else Kind.MULTICLASS,
         num_classes=classes,
         phase=Phase.HELD_OUT if one.held_out else Phase.DEVELOPMENT,
+        family=one.family,
     )
+
+
+def _protocol(one: Declared) -> Protocol:
+    for pattern in (one.test_files, one.together):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UserError(f"{pattern!r} is no regular expression: {error}") from error
+    return Protocol(train_per_class=one.train_per_class, test_files=one.test_files, together=one.together)
 
 
 def _read(path: Path) -> _File:

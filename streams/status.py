@@ -65,6 +65,8 @@ def _nevis22(task: Task) -> Status:
 
     dataset = _dataset(task)
     row = next(row for row in rows() if row["dataset_id"] == dataset)
+    if own_folder(dataset).is_dir():
+        return Status(task.name, "ready", _own(dataset, row["num_classes"]))
     if present(dataset):
         return Status(task.name, "ready", "real images")
     own = f"or put one folder a class into {own_folder(dataset)}"
@@ -79,6 +81,20 @@ def _nevis22(task: Task) -> Status:
     if row["hf_hint"] or row["source"] in ("kaggle", "tfds", "tfds+manual"):
         return Status(task.name, "manual", f"from {where}; {own.removeprefix('or ')}")
     return Status(task.name, "emulated only", f"was at {where}; {own.removeprefix('or ')}")
+
+
+def _own(dataset: str, classes: str) -> str:
+    """What a person's own folder of a data set holds, as far as names tell."""
+    from streams.data.contents import contents
+    from streams.nevis22.real import own_folder
+
+    try:
+        held = len(contents(own_folder(dataset)).classes)
+    except UserError as error:
+        return f"real images, but {error}"
+    if classes and held < int(classes):
+        return f"real images of {held} of {classes} classes; partial=allow takes them"
+    return "real images"
 
 
 def _dataset(task: Task) -> str:

@@ -15,6 +15,7 @@ _COMMANDS = {
     "data": ("harness.cli.data:data", "What of a stream is on disk, and fetch what can be fetched."),
     "plan": ("harness.cli.running:plan", "Runs done and missing, FLOPs and hours, before anything is spent."),
     "run": ("harness.cli.running:run", "Carry out a suite; what is done already is not done again."),
+    "decide": ("harness.cli.deciding:decide_command", "Is A better than B? Runs pairs until it is known."),
     "report": ("harness.cli.reporting:report", "Make the page, tables and figures of result folders."),
     "compare": ("harness.cli.reporting:compare", "Our numbers beside published ones, with the distance."),
     "export": ("harness.cli.reporting:export", "Results without weights as one file: every record, or a baseline."),

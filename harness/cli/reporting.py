@@ -2,13 +2,27 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.core.errors import UserError
 
+if TYPE_CHECKING:
+    from reports.boards.board import Unpaid
+
 _RESULTS = click.argument("given", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 """Result folders, or bundles of them; every command here takes both."""
+
+
+_UNPAID = click.option(
+    "--unpaid",
+    type=click.Choice(["apart", "constant"]),
+    default="apart",
+    show_default=True,
+    help="A task that a budget cannot pay for is left out, and who misses a fifth of them listed apart; or it counts "
+    "with the error of the constant prediction.",
+)
 
 
 @click.command()
@@ -25,7 +39,10 @@ _RESULTS = click.argument("given", nargs=-1, required=True, type=click.Path(path
 @click.option(
     "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write the main figure, for a README, too."
 )
-def report(given: tuple[Path, ...], out: Path | None, results: Path | None, picture: Path | None) -> None:
+@_UNPAID
+def report(
+    given: tuple[Path, ...], out: Path | None, results: Path | None, picture: Path | None, unpaid: "Unpaid"
+) -> None:
     """Make report.html, tables/*.csv, tables/*.tex and figures of results.
 
     DIR is a folder that 'harness run' wrote, or a FILE.tar.xz that 'harness export' did.
@@ -37,8 +54,8 @@ def report(given: tuple[Path, ...], out: Path | None, results: Path | None, pict
     from reports.publishing.report import write_report
     from reports.publishing.summary import summary
 
-    page = write_report(list(given), out or _beside(given[0]), results=results, picture=picture)
-    click.echo(summary(given))
+    page = write_report(list(given), out or _beside(given[0]), results=results, picture=picture, unpaid=unpaid)
+    click.echo(summary(given, unpaid=unpaid))
     click.echo(f"report: {page}", err=True)
 
 
@@ -87,8 +104,9 @@ def export(given: tuple[Path, ...], out: Path) -> None:
 @click.option("--flops", required=True, metavar="B", help="What a task may cost, such as 2e12.")
 @click.option("--domain", metavar="D", help="Only the tasks of this domain.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-def advise(given: tuple[Path, ...], flops: str, domain: str | None, as_json: bool) -> None:
-    """The best strategy at a budget, and how sure that is.
+@_UNPAID
+def advise(given: tuple[Path, ...], flops: str, domain: str | None, as_json: bool, unpaid: "Unpaid") -> None:
+    """The strategy that leads at a budget, and how sure that is.
 
     DIR is a result folder or a FILE.tar.xz that 'harness export' wrote.
     """
@@ -98,5 +116,5 @@ def advise(given: tuple[Path, ...], flops: str, domain: str | None, as_json: boo
         value = float(flops.removesuffix("flops"))
     except ValueError as error:
         raise UserError(f"--flops {flops}: expected a number of FLOPs a task, such as 2e12") from error
-    found = advised(given, value, domain)
+    found = advised(given, value, domain, unpaid=unpaid)
     click.echo(json.dumps([one.plain() for one in found], indent=1) if as_json else "\n\n".join(map(str, found)))

@@ -23,14 +23,22 @@ def read_toml(path: Path, *, what: str) -> dict[str, Any]:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {what}: {getattr(error, 'strerror', None) or error}") from error
-    mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
-    encoding = _MARKS.get(mark) or _unmarked(content)
     try:
-        return tomllib.loads(content[len(mark) :].decode(encoding))
+        return tomllib.loads(decoded(content))
     except UnicodeDecodeError as error:
         raise UserError(f"{what} is not TOML: {error}; save it as UTF-8") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{what} is not TOML: {error}") from error
+
+
+def decoded(content: bytes) -> str:
+    """Text as an editor has written it: UTF-8 or UTF-16, with a byte order mark or without.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+    """
+    mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
+    return content[len(mark) :].decode(_MARKS.get(mark) or _unmarked(content))
 
 
 def _unmarked(content: bytes) -> str:

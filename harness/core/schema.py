@@ -81,6 +81,8 @@ class TaskFacts(_Part):
     """Images of each split."""
     dense_flops: float | None = None
     """FLOPs of one training step of the dense net with this task's head, an image: what ``1ep`` is made of."""
+    family: str = ""
+    """Data set family: tasks of one share images or are made of the same things, and count as one cluster."""
 
 
 class SettingFacts(_Part):
@@ -319,15 +321,19 @@ class LearnRecord(_Line):
     latency_seconds: float | None = Field(json_schema_extra=_UNREPEATED)
     """Median seconds of one prediction for a single image; None where nothing was learnt."""
     loss_first: float | None = None
-    """Training loss of the first step."""
+    """Mean training loss of the first steps: eight, or half of all where those are fewer."""
     loss_last: float | None = None
-    """Training loss of the last step."""
+    """Mean training loss of as many last steps."""
     loss_max: float | None = None
     """Largest training loss of any step."""
     grad_norm_first: float | None = None
     """Norm of the gradient of all trained parameters in the first step, before clipping."""
     grad_norm_max: float | None = None
     """Largest such norm in any step."""
+    prepared: str = ""
+    """Names the body that was made before the first task, by its shapes and values: its first task's record has it."""
+    chosen: str | None = None
+    """Which weights were kept, where the recipe chooses: those at the ``end``, the ``start``, or their ``average``."""
 
 
 Line = EvalRecord | LearnRecord

@@ -68,6 +68,9 @@ class Task:
         load: reads one split; nothing is read before it is called.
         sizes: examples a split.
         digest: names the exact images and labels; part of the stream's fingerprint.
+        family: the data set family. Tasks of one family share images, or are made of the same things, so that a
+            result on one says something of the other: reports count them as one cluster. Empty: a family of its own.
+            No part of the fingerprint, for it changes nothing of what is learnt.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Task:
     load: Callable[[Split], Examples] = field(repr=False, compare=False)
     sizes: Mapping[Split, int] = field(default_factory=lambda: MappingProxyType({}))
     digest: str = ""
+    family: str = ""
 
     def facts(self) -> dict[str, Any]:
         """What is known of the task without reading it, as JSON shows it."""
@@ -91,6 +95,7 @@ class Task:
             "num_classes": self.num_classes,
             "provenance": self.provenance,
             "phase": self.phase,
+            "family": self.family or self.name,
             "sizes": {str(split): n for split, n in self.sizes.items()},
         }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config.notation import Written, parse
 from harness.config.options import build, flat, flat_names
 from harness.config.registry import make
+from harness.core.digest import digest
 from harness.core.errors import UserError, unknown
 from harness.learning.body import Body
 from harness.learning.context import Adapted, Context
@@ -74,8 +75,17 @@ class Composition(Strategy):
         self._adapted = Adapted(adapted, self.body_name, pretrained=pretrained, statistics_hold=hold)
         self.learner.prepare(self._at(ctx))
 
+    @property
+    def body_digest(self) -> str:
+        return digest(dict(self._adapted.net.state_dict()))[:16] if self._adapted is not None else ""
+
     def learn(self, task: "Task", ctx: Context) -> None:
-        self.learner.learn(task, self._at(ctx))
+        at = self._at(ctx)
+        try:
+            self.learner.learn(task, at)
+        finally:
+            # Whoever put another meter in its place is to be found out.
+            ctx.meter = at.meter
 
     def predict(self, task: "Task", images: "Tensor") -> "Tensor":
         return self.learner.predict(task, images)

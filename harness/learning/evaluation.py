@@ -91,6 +91,7 @@ def evaluate(strategy: Strategy, scored: Scored, ctx: Context, *, after: str) ->
     if task.kind is not Kind.MULTILABEL:
         values["worst_class_error"] = worst_class_error(logits, examples.labels)
         values["calibration_error"] = calibration_error(logits, examples.labels)
+    values["constant_error"] = constant_error(task, examples.labels)
     classes = {"error": packed(logits[:NAMED].argmax(dim=1).numpy())}
     return [
         scored.record(metric, value, after=after, n=len(examples), predicted=classes.get(metric))
@@ -146,6 +147,17 @@ def worst_class_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> flo
     """The error of the class that is predicted worst, among those that occur."""
     wrong = (logits.argmax(dim=1).numpy() != labels) | ~logits.isfinite().all(dim=1).numpy()
     return float((np.bincount(labels, weights=wrong) / np.maximum(np.bincount(labels), 1)).max())
+
+
+def constant_error(task: Task, labels: np.ndarray[Any, Any]) -> float:
+    """The error of the best constant prediction: 1 - the share of the most frequent class.
+
+    For several labels 1 - the mean frequency of those that occur, which is the mean average precision of a constant.
+    """
+    if task.kind is Kind.MULTILABEL:
+        shares = labels.mean(axis=0)
+        return float(1 - shares[shares > 0].mean()) if (shares > 0).any() else 1.0
+    return float(1 - np.bincount(labels).max() / len(labels))
 
 
 def calibration_error(logits: torch.Tensor, labels: np.ndarray[Any, Any]) -> float:

@@ -50,6 +50,11 @@ class Strategy(ABC):
         """Whether the shapes that ``adapted`` gives depend on weights, so that they cannot be told without them."""
         return False
 
+    @property
+    def body_digest(self) -> str:
+        """Names what ``prepare`` made of the backbone, by its content; empty where that was nothing."""
+        return ""
+
     @abstractmethod
     def learn(self, task: "Task", ctx: "Context") -> None:
         """Learn ``task``, of which only train and dev can be loaded, inside the budget of ``ctx.meter``."""

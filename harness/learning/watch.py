@@ -6,7 +6,7 @@ They are read from the device when the loop has ended: reading one at every step
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class Trained:
         loss_max: the largest of all single steps.
         grad_norm_first, grad_norm_max: global norm of the gradient before any clipping; in the first step, and the
             largest.
-        chosen: whose weights were kept: those of the end, of the start, or their average.
+        chosen: whose weights were kept, where that was a choice: those of the end, of the start, or their average.
         diverged: whether it ended above its start, see :func:`ends_above`, or in a loss that is no finite number.
     """
 
@@ -39,20 +39,25 @@ class Trained:
     grad_norm_first: float
     grad_norm_max: float
     diverged: bool
-    chosen: Literal["end", "start", "average"] = "end"
+    chosen: Literal["end", "start", "average"] | None = None
 
     @property
     def finite(self) -> bool:
         return all(map(math.isfinite, (self.loss_first, self.loss_last, self.loss_max)))
 
 
-def as_recorded(trainings: Sequence[Trained]) -> dict[str, float]:
-    """What a record tells of the training of a task's net, the last of ``trainings``; nothing where there was none."""
+def as_recorded(trainings: Sequence[Trained]) -> dict[str, Any]:
+    """What a record tells of the training of a task's net, the last of ``trainings``; nothing where there was none.
+
+    None stands for what is no finite number.
+    """
     if not trainings:
         return {}
     last = trainings[-1]
     names = ("loss_first", "loss_last", "loss_max", "grad_norm_first", "grad_norm_max")
-    return {name: getattr(last, name) for name in names}
+    values = {name: getattr(last, name) for name in names}
+    numbers = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    return numbers | ({"chosen": last.chosen} if last.chosen else {})
 
 
 class Watch:
@@ -69,7 +74,7 @@ class Watch:
     def see(self, loss: Tensor, grad_norm: Tensor) -> None:
         """One step's loss and gradient norm, tensors of one element that stay on their device."""
         self.steps += 1
-        self._losses.append(loss.detach().reshape(()))
+        self._losses.append(loss.detach() if loss.ndim == 0 else loss.detach().reshape(()))
         self._norms.append(grad_norm)
         if len(self._losses) == FOLDED_EVERY:
             self._fold()

@@ -29,6 +29,7 @@ from harness.learning.context import Context
 from harness.learning.evaluation import Scored, evaluate, evaluate_before, latency
 from harness.learning.strategy import Infeasible, Strategy, nets
 from harness.learning.training import Diverged
+from harness.learning.watch import as_recorded
 from harness.running.manifest import manifest
 from harness.running.messages import Leave, Listener, Message
 from harness.storage.disk import CannotWrite
@@ -117,6 +118,8 @@ def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> No
         ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), listener)
         before = Ledger() if index else setup.ledger()
         evals, record = _learn(strategy, task, index, ctx, meter, before, split)
+        if index == 0:
+            record = record.model_copy(update={"prepared": strategy.body_digest})
         if index == len(tasks) - 1 and strategy.shares_weights:
             for earlier in tasks[:-1]:
                 evals += evaluate(strategy, Scored.load(earlier, split), ctx, after=task.name)
@@ -143,11 +146,14 @@ def _learn(
     _seed_everything(ctx.seed, task.name)
     begin_peak(device)
     cpu = time.process_time()
+    ctx.trainings.clear()
     try:
         with meter:
             strategy.learn(task.for_learning(), ctx)
         _check_spent(meter, task)
         status = TaskStatus(meter.stopped or meter.exhausted or TaskStatus.DONE)
+        if ctx.trainings and ctx.trainings[-1].diverged:
+            status = TaskStatus.DIVERGED
     except Infeasible:
         status = TaskStatus.INFEASIBLE
     except Diverged:
@@ -183,6 +189,7 @@ def _learn(
         parameters=_parameters(strategy),
         peak_bytes=peak_bytes(device),
         latency_seconds=delay,
+        **as_recorded(ctx.trainings),
     )
     return evals, record
 

@@ -130,7 +130,7 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
         _check_device(crew.device)
     specs = asked.specs()
     todo = missing(specs, out, retry_failed=crew.retry_failed)
-    _check_strategies(todo)
+    check_strategies(todo)
     if todo:
         _check_writable(out)
     jobs = min(crew.jobs or cores(), max(1, len(todo)))
@@ -227,7 +227,7 @@ def _check_device(device: str) -> None:
         raise UserError(f"--device {device} cannot be used here: {reason}; expected cpu, cuda or cuda:N") from error
 
 
-def _check_strategies(specs: list[RunSpec]) -> None:
+def check_strategies(specs: list[RunSpec]) -> None:
     """Refuse nets that do not take the image size, and what cannot be made of a net, before any run begins."""
     from harness.compute.sizes import check_size
     from harness.config.registry import make

@@ -3,16 +3,21 @@
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from reports.reading.frame import BOARD, REFERENCE, Frames, budget_order
-from reports.statistics.bootstrap import Draws, Interval, mean_of, percentile, seed_means
+from reports.statistics.student import HERE, Both, Estimate, both, here, mean_of, seed_means, unchanging
 
 Floats = NDArray[np.float64]
+ENOUGH = 0.8
+"""A strategy that could pay for a smaller share of the tasks at a budget is listed apart there."""
+
+Unpaid = Literal["apart", "constant"]
+"""What becomes of a task that a budget could not pay for: it is left out, or it counts as the constant prediction."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,11 @@ class Board:
         title: what sets it apart, for people.
         rows: the used rows of ``Frames.tasks`` of this board.
         tasks: a row a task, in stream order, with its facts.
-        labels: strategies, those that went to the largest budget first, and of these the best there; those with
-            missing tasks at every budget last.
+        labels: strategies, those that went to the largest budget first, and of these the best there; those that
+            could pay for too few tasks at every budget last.
         budgets: as written, from small to large.
         options: all options of each label, defaults included.
+        pretrained_on: the stream that the net was pretrained on, where that is known.
     """
 
     number: int
@@ -37,15 +43,16 @@ class Board:
     labels: tuple[str, ...]
     budgets: tuple[str, ...]
     options: dict[str, dict[str, Any]]
+    pretrained_on: str = ""
 
     @cached_property
     def seeds(self) -> list[int]:
         return sorted(int(seed) for seed in self.rows["seed"].unique())
 
-    @cached_property
-    def draws(self) -> Draws:
-        """The resamples that everything on this board shares, so that all differences are paired."""
-        return Draws(len(self.tasks), max(1, len(self.seeds)))
+    @property
+    def clusters(self) -> list[str]:
+        """The data set family of each task, in the order of ``tasks``."""
+        return [str(family) for family in self.tasks["cluster"]]
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -77,19 +84,8 @@ class Board:
             self._tables[key] = self._table(*key)
         return self._tables[key].copy()
 
-    def means(self, label: str, budget: str, column: str = "error") -> Floats:
-        """Resampled means over tasks and seeds, (resamples,); drawn once."""
-        key = (label, budget, column)
-        if key not in self._means:
-            self._means[key] = self.draws.means(self.values(*key))
-        return self._means[key]
-
     @cached_property
     def _tables(self) -> dict[tuple[str, str, str], Floats]:
-        return {}
-
-    @cached_property
-    def _means(self) -> dict[tuple[str, str, str], Floats]:
         return {}
 
     def _table(self, label: str, budget: str, column: str) -> Floats:
@@ -111,44 +107,82 @@ class Board:
         """Whether every task has an error from at least one seed."""
         return bool((~np.isnan(self.values(label, budget))).any(axis=1).all())
 
-    def interval(self, label: str, budget: str, column: str = "error") -> Interval:
-        """Mean over tasks, and its bootstrap interval over tasks and seeds."""
-        values = self.values(label, budget, column)
-        return percentile(mean_of(values), self.means(label, budget, column), values)
+    def share(self, label: str, budget: str) -> float:
+        """Share of the tasks that have an error from at least one seed."""
+        return float((~np.isnan(self.values(label, budget))).any(axis=1).mean()) if len(self.tasks) else 0.0
 
-    def difference(self, first: tuple[str, str], second: tuple[str, str], column: str = "error") -> Interval:
-        """Paired: mean of ``first`` minus mean of ``second`` over the tasks that both have."""
-        a, b = self.values(*first, column), self.values(*second, column)
-        alone = np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1)
-        a[alone], b[alone] = math.nan, math.nan
-        return percentile(mean_of(a) - mean_of(b), self.draws.means(a) - self.draws.means(b), a)
+    def enough(self, label: str, budget: str) -> bool:
+        """Whether the strategy was run and could pay for :data:`ENOUGH` of the tasks; others are listed apart."""
+        return (label, budget) in self._place and self.share(label, budget) >= ENOUGH - 1e-9
 
     @cached_property
-    def eased(self) -> dict[tuple[str, str], Interval]:
-        """For each complete cell, its mean and an interval without what makes tasks differ in difficulty.
+    def unchanging(self) -> frozenset[tuple[str, str]]:
+        """The cells whose errors are the same with every seed: their seeds are one."""
+        return frozenset(cell for cell in self.cells if unchanging(self.values(*cell)))
 
-        From each task's errors its mean over the complete strategies at the same budget is taken before resampling
-        (Cousineau 2005), the spread is widened by sqrt(m/(m-1)) for m strategies (Morey 2008), and the strategy's own
-        mean put back; what then passes 0 or 1 is cut, for no error does. Where two such intervals lie apart, the
-        strategies differ on these tasks.
-        """
-        found: dict[tuple[str, str], Interval] = {}
+    def estimate(self, label: str, budget: str, column: str = "error") -> Estimate:
+        """Mean over the tasks that there are, on these tasks."""
+        return here(self.values(label, budget, column), exact=column == "error" and (label, budget) in self.unchanging)
+
+    def differences(self, first: tuple[str, str], second: tuple[str, str], column: str = "error") -> Floats:
+        """(tasks, seeds): ``first`` minus ``second`` where both have the task with the same seed; else nan."""
+        return self.values(*first, column) - self.values(*second, column)
+
+    def ahead(self, first: tuple[str, str], second: tuple[str, str]) -> Both:
+        """How much less the error of ``first`` is, over the tasks that both could pay for: both statements."""
+        exact = {first, second} <= self.unchanging
+        return both(self.differences(second, first), self.clusters, exact=exact)
+
+    @cached_property
+    def leads(self) -> dict[str, "Leads"]:
+        """For each budget at which there is one, its strategies that could pay for enough tasks, pair by pair."""
+        found = {}
         for budget in self.budgets:
-            group = [cell for cell in self.cells if cell[1] == budget and self.complete(*cell)]
-            if len(group) < 2:
-                found |= {cell: self.interval(*cell) for cell in group}
-                continue
-            tables = {cell: self.values(*cell) for cell in group}
-            easy = np.mean([seed_means(table) for table in tables.values()], axis=0)
-            widen = math.sqrt(len(group) / (len(group) - 1))
-            # Every task is there, so that resampled means are linear: those of what is taken out are drawn once.
-            eased = self.draws.means(np.repeat(easy[:, None], max(1, len(self.seeds)), axis=1)) - easy.mean()
-            for cell, table in tables.items():
-                spread = (self.means(*cell) - mean_of(table) - eased) * widen
-                value = mean_of(table)
-                # An error lies in [0, 1]; moved and widened, a resample need not.
-                found[cell] = percentile(value, np.clip(value + spread, 0, 1), table)
+            labels = [label for label in self.labels if self.enough(label, budget)]
+            if labels:
+                found[budget] = leads(self, [(label, budget) for label in labels])
         return found
+
+
+@dataclass(frozen=True)
+class Leads:
+    """Which of several cells leads, each pair compared on the tasks that both could pay for.
+
+    Attributes:
+        order: the cells, the leader first: by how many others they are ahead of, then by how far on average.
+        gaps: for each cell but the leader, how far the leader is ahead of it.
+    """
+
+    order: tuple[tuple[str, str], ...]
+    gaps: dict[tuple[str, str], Both]
+
+    @property
+    def leader(self) -> tuple[str, str]:
+        return self.order[0]
+
+    def alike(self, scope: str = HERE) -> list[tuple[str, str]]:
+        """The cells that the leader is not surely ahead of; all others where nothing is known.
+
+        The leader is better than all of them only if it is better than each: every one is tested at the whole level.
+        That the leader was chosen by the same numbers is paid for by testing on both sides.
+        """
+        return [cell for cell, gap in self.gaps.items() if not (one := gap.here if scope == HERE else gap.like).low > 0
+                or not one.known]  # fmt: skip
+
+
+def leads(board: Board, cells: list[tuple[str, str]]) -> Leads:
+    """``cells`` in the order of who leads, and what the leader is ahead by."""
+    means = np.stack([seed_means(board.values(*cell)) for cell in cells])
+    there = ~np.isnan(means)
+    filled, paid = np.where(there, means, 0.0), there.astype(float)
+    # (i, j): mean error of j minus mean error of i, over the tasks that both could pay for.
+    shared = np.maximum(paid @ paid.T, 1)
+    of = filled @ paid.T / shared
+    gap = of.T - of
+    wins = (gap > 1e-12).sum(axis=1)
+    rank = sorted(range(len(cells)), key=lambda i: (-wins[i], -gap[i].mean(), i))
+    order = tuple(cells[i] for i in rank)
+    return Leads(order, {cell: board.ahead(order[0], cell) for cell in order[1:]})
 
 
 def plain(name: str) -> str:
@@ -156,20 +190,31 @@ def plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def boards(frames: Frames) -> list[Board]:
-    """The boards of all runs that are used: the stream with the most rows first, and its backbones side by side."""
+def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
+    """The boards of all runs that are used: the stream with the most rows first, and its backbones side by side.
+
+    Args:
+        unpaid: with ``constant``, a task that a budget could not pay for counts with the error of the best constant
+            prediction; by itself it is left out.
+    """
     found = []
     runs = frames.runs[frames.runs["used"]]
     for number, group in runs.groupby("board", sort=True):
         rows = frames.tasks[(frames.tasks["board"] == number) & frames.tasks["used"]]
         facts = ["index", "task", "year", "domain", "kind", "num_classes", "provenance", "phase", "chance", "train",
-                 "epoch_flops"]  # fmt: skip
+                 "epoch_flops", "cluster"]  # fmt: skip
         tasks = rows[facts].drop_duplicates("index").sort_values("index").reset_index(drop=True)
+        if "constant_error" in rows:
+            recorded = tasks["index"].map(rows.groupby("index")["constant_error"].max())
+            tasks["chance"] = recorded.fillna(tasks["chance"])
+        if unpaid == "constant":
+            rows = _constant(rows, tasks)
         setting = {name: group[name].iloc[0] for name in BOARD}
         labels = sorted({str(label) for label in group["label"]})
         budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
-        board = Board(int(str(number)), _title(setting), setting, rows, tasks, tuple(labels), budgets, options)
+        board = Board(int(str(number)), _title(setting), setting, rows, tasks, tuple(labels), budgets, options,
+                      str(group["pretrained_on"].max()))  # fmt: skip
         found.append(replace(board, labels=tuple(sorted(labels, key=partial(_rank, board)))))
     size = {str(board.setting["stream"]): 0 for board in found}
     for board in found:
@@ -179,6 +224,12 @@ def boards(frames: Frames) -> list[Board]:
     return _told_apart(found)
 
 
+def _constant(rows: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
+    """``rows`` with the error of the constant prediction where a budget could not pay for the task."""
+    chance = rows["index"].map(tasks.set_index("index")["chance"])
+    return rows.assign(error=rows["error"].where(rows["status"] != "infeasible", chance))
+
+
 def _backbone_order(found: list[Board], board: Board) -> tuple[int, str]:
     name = str(board.setting["backbone"])
     return -sum(len(other.rows) for other in found if other.setting["backbone"] == name), name
@@ -186,7 +237,7 @@ def _backbone_order(found: list[Board], board: Board) -> tuple[int, str]:
 
 def _rank(board: Board, label: str) -> tuple[int, int, float, str]:
     budgets = [budget for budget in board.budgets if (label, budget) in board.cells]
-    whole = [budget for budget in budgets if board.complete(label, budget)]
+    whole = [budget for budget in budgets if board.enough(label, budget)]
     last = (whole or budgets or [""])[-1]
     value = mean_of(board.values(label, last))
     reached = board.budgets.index(last) if last else -1

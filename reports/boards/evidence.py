@@ -1,9 +1,8 @@
-"""What on a board speaks to a claim? Strategies picked by option, paired gains, the rule from interval to verdict."""
+"""What on a board speaks to a claim? Strategies picked by option, and what one gains on another."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,49 +10,12 @@ from numpy.typing import NDArray
 from harness.config.notation import parse
 from harness.core.errors import UserError
 from reports.boards.board import Board
-from reports.statistics.bootstrap import Draws, Interval, mean_of, percentile, seed_means
+from reports.statistics.student import HERE, LIKE, Both, Estimate, both, mean_of, seed_means
 
 Floats = NDArray[np.float64]
-Verdict = Literal["supported", "refuted", "inconclusive", "not tested"]
-WIDE = 0.01
-"""An interval that holds 0 and reaches further than a point to either side says too little to refute."""
 
-
-@dataclass(frozen=True)
-class Finding:
-    """What a test found.
-
-    Attributes:
-        estimate: in the unit that ``said`` names, mostly points of accuracy over 100. said: the finding in words.
-        cells: the (strategy, budget) it rests on.
-        tasks: places of the tasks it rests on; None for all.
-        gains: what the estimate is the mean of, (tasks, seeds), where it is a mean of differences.
-        threshold: what the interval is held against. narrow: whether a narrow interval around it decides as well.
-    """
-
-    verdict: Verdict
-    said: str
-    estimate: Interval | None = None
-    cells: Sequence[tuple[str, str]] = field(default=())
-    tasks: Sequence[int] | None = None
-    gains: Floats | None = None
-    threshold: float = 0.0
-    narrow: bool = True
-
-
-def not_tested(why: str) -> Finding:
-    return Finding("not tested", why)
-
-
-def gain_verdict(gain: Interval) -> Verdict:
-    """Of 'better than': above 0 supported, below 0 refuted; holding 0 refuted if narrow, else inconclusive."""
-    if math.isnan(gain.low):
-        return "inconclusive"
-    if gain.low > 0:
-        return "supported"
-    if gain.high < 0:
-        return "refuted"
-    return "inconclusive" if (gain.high - gain.low) / 2 > WIDE else "refuted"
+DENSE = ("finetune", "linear_probe", "ridge", "ncm", "knn")
+"""Families that use the dense net as it is."""
 
 
 def pick(board: Board, family: str, *, but: Any = (), **options: Any) -> list[str]:
@@ -61,14 +23,32 @@ def pick(board: Board, family: str, *, but: Any = (), **options: Any) -> list[st
     free = {"keep", "flops", *but}
     found = []
     for label in board.labels:
-        try:
-            written = parse(label.rpartition(" v")[0] if " v" in label else label)
-        except UserError:
-            continue
-        told = {key: value for key, value in written.options.items() if key not in free}
-        if written.name == family and told == options:
+        name, written = _written(label)
+        if name == family and {key: value for key, value in written.items() if key not in free} == options:
             found.append(label)
     return sorted(found, key=lambda label: -kept(board, label))
+
+
+def dense_ways(board: Board) -> list[str]:
+    """Every way on the board of using the dense pretrained net: finetuned, or a head on its frozen features."""
+    return [
+        x for x in board.labels if (w := _written(x))[0] in DENSE and w[1].get("init", "pretrained") == "pretrained"
+    ]
+
+
+def pruned_ways(board: Board, *, most: float = 0.5) -> list[str]:
+    """Every way on the board of using a filter-pruned net of at most ``most``, but for the controls."""
+    found = [x for x in board.labels if (w := _written(x))[0] == "filter_pruned" and "score" not in w[1]
+             and w[1].get("init", "pretrained") == "pretrained"]  # fmt: skip
+    return [label for label in found if kept(board, label) <= most]
+
+
+def _written(label: str) -> tuple[str, dict[str, Any]]:
+    try:
+        written = parse(label.rpartition(" v")[0] if " v" in label else label)
+    except UserError:
+        return "", {}
+    return written.name, dict(written.options)
 
 
 def kept(board: Board, label: str) -> float:
@@ -103,8 +83,8 @@ def forward_flops(board: Board, label: str) -> float:
 
 
 def shared(board: Board, *labels: str) -> list[str]:
-    """Budgets at which all of ``labels`` have every task."""
-    return [b for b in board.budgets if all((x, b) in board.cells and board.complete(x, b) for x in labels)]
+    """Budgets at which all of ``labels`` could pay for enough tasks."""
+    return [b for b in board.budgets if all(board.enough(x, b) for x in labels)]
 
 
 def side_by_side(board: Board, *labels: str) -> tuple[list[str], list[Floats]]:
@@ -129,55 +109,71 @@ def side_by_side(board: Board, *labels: str) -> tuple[list[str], list[Floats]]:
     return used, list(np.where(total > 0, sums / np.where(total > 0, total, 1), math.nan))
 
 
-def mean_gain(board: Board, pairs: Sequence[tuple[str, str]]) -> tuple[Floats, Floats, list[tuple[str, str]]]:
-    """Errors (tasks, seeds) of the second and of the first of ``pairs``, mean over them, and the cells they rest on.
-
-    A seed for which not all pairs were run counts with those that were.
-    """
-    both = [side_by_side(board, a, b) for a, b in pairs]
-    first, second = mean_where_all(np.stack([tables for _, tables in both]))
-    cells = [(label, b) for pair, (budgets, _) in zip(pairs, both, strict=True) for b in budgets for label in pair]
-    return second, first, cells
+def mean_gain(board: Board, pairs: Sequence[tuple[str, str]]) -> tuple[Floats, list[tuple[str, str]]]:
+    """How much less the error of the first of ``pairs`` is, (tasks, seeds), mean over them; the cells it rests on."""
+    tables = [side_by_side(board, a, b) for a, b in pairs]
+    first, second = mean_where_all(np.stack([both_sides for _, both_sides in tables]))
+    cells = [(label, b) for pair, (budgets, _) in zip(pairs, tables, strict=True) for b in budgets for label in pair]
+    return second - first, cells
 
 
 def mean_where_all(tables: Floats) -> Floats:
-    """Means over the first axis of (tables, sides, tasks, seeds), of the places where all sides have a value."""
-    there = np.asarray(~np.isnan(tables).any(axis=1, keepdims=True))
-    count = there.sum(axis=0)
-    means: Floats = np.where(count > 0, np.where(there, tables, 0).sum(axis=0) / np.maximum(count, 1), math.nan)
+    """Means (sides, tasks, seeds) over the first axis of (parts, sides, tasks, seeds), parts being pairs or budgets.
+
+    A task counts with the parts that any seed has of all sides, and a seed of it only where it has all of those: else
+    seeds would differ in what they are a mean of.
+    """
+    there = np.asarray(~np.isnan(tables).any(axis=1))
+    wanted = there.any(axis=2, keepdims=True)
+    whole = (there | ~wanted).all(axis=0) & wanted.any(axis=0)
+    total = np.where(there[:, None], tables, 0).sum(axis=0)
+    means: Floats = np.where(whole, total / np.maximum(wanted.sum(axis=0), 1), math.nan)
     return means
 
 
-def paired(board: Board, worse: Floats, better: Floats, *, tasks: Sequence[int] | None = None) -> Interval:
-    """Mean of ``worse`` - ``better`` (errors, tasks x seeds) and its interval; over ``tasks`` if given."""
-    if tasks is not None:
-        worse, better = worse[list(tasks)], better[list(tasks)]
-    draws = board.draws if tasks is None else Draws(len(worse), worse.shape[1])
-    a, b = worse.copy(), better.copy()
-    alone = np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1)
-    a[alone], b[alone] = math.nan, math.nan
-    return percentile(mean_of(a) - mean_of(b), draws.means(a) - draws.means(b), a)
+def gain(board: Board, gains: Floats, cells: Sequence[tuple[str, str]], *, tasks: Sequence[int] | None = None) -> Both:
+    """Both statements of the mean of ``gains`` (tasks, seeds), of ``tasks`` only if given.
+
+    Args:
+        cells: what they rest on; where no seed changes any of it, seeds are one.
+    """
+    exact = bool(cells) and set(cells) <= board.unchanging
+    places = list(range(len(gains)) if tasks is None else tasks)
+    return both(gains[places], [board.clusters[place] for place in places], exact=exact)
 
 
 def cross_fitted(board: Board, labels: Sequence[str], budget: str) -> Floats:
-    """Errors (tasks, seeds) of the best of ``labels``, for each task chosen by its mean error on the *other* tasks.
+    """Errors (tasks, seeds) of the best of ``labels``, for each cluster of tasks chosen by the tasks *outside* it.
 
-    Choosing on the task that is then scored would manufacture a gain. Tasks that not all ``labels`` have are nan.
+    Choosing on the tasks that are then scored would manufacture a gain. ``labels`` are compared on the tasks that all
+    of them could pay for.
     """
     tables = [board.values(label, budget) for label in labels]
     means = np.stack([seed_means(table) for table in tables])
-    known: NDArray[np.bool_] = np.asarray(~np.isnan(means).any(axis=0))
+    known = ~np.isnan(means).any(axis=0)
+    families = np.asarray(board.clusters, dtype=object)
     chosen = np.empty_like(tables[0])
     for task in range(len(chosen)):
-        others = known.copy()
-        others[task] = False
+        others = known & (families != families[task])
         best = int(np.argmin(means[:, others].mean(axis=1))) if others.any() else 0
-        chosen[task] = tables[best][task] if known[task] else math.nan
+        chosen[task] = tables[best][task]
     return chosen
 
 
-def points(gain: Interval) -> str:
-    """A gain in points of accuracy, with its interval."""
-    if math.isnan(gain.low):
-        return f"{100 * gain.value:+.1f} points"
-    return f"{100 * gain.value:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+def points(quantity: Both) -> str:
+    """A gain in points of accuracy, with both intervals, each named."""
+    parts = [_points(quantity.here)]
+    if quantity.like.known:
+        parts.append(_points(quantity.like))
+    return ", ".join(parts)
+
+
+def _points(one: Estimate) -> str:
+    text = f"{100 * one.value:+.1f} points"
+    if one.known:
+        text += f" [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
+    return f"{text} {_scope(one)}"
+
+
+def _scope(one: Estimate) -> str:
+    return one.scope if one.scope == HERE else f"{LIKE} ({one.clusters} clusters)"

@@ -5,19 +5,8 @@ import math
 import numpy as np
 
 from reports.boards.board import Board
-from reports.boards.evidence import (
-    Finding,
-    gain_verdict,
-    how_much,
-    kept,
-    mean_gain,
-    not_tested,
-    paired,
-    pick,
-    points,
-    shared,
-    side_by_side,
-)
+from reports.boards.evidence import gain, how_much, kept, mean_gain, mean_where_all, pick, points, shared, side_by_side
+from reports.claims.verdict import Finding, Question, not_tested
 
 
 def _fused_pairs(board: Board) -> list[tuple[str, str, float]]:
@@ -35,7 +24,7 @@ _FUSED = "needs ot_fused and the pruned strategy of its layout at the same keep-
 
 
 def fused_without_training(board: Board) -> Finding:
-    """IF1. Error right after preparing, before any training, where runs recorded it."""
+    """IF1. Error right after preparing, before any training, where runs recorded it of both with the same seed."""
     pairs = _fused_pairs(board)
     if not pairs:
         return not_tested(_FUSED)
@@ -46,12 +35,12 @@ def fused_without_training(board: Board) -> Finding:
     ]  # fmt: skip
     if not gains:
         return not_tested("no run recorded an error before training; 'make bench-fusion' measures this one")
-    worse = np.mean([board.values(b, budget, "error_before") for _, b, budget in gains], axis=0)
-    better = np.mean([board.values(a, budget, "error_before") for a, _, budget in gains], axis=0)
-    gain = paired(board, worse, better)
+    sides = [[board.values(x, budget, "error_before") for x in (a, b)] for a, b, budget in gains]
+    fused, plain = mean_where_all(np.asarray(sides))
     cells = [(x, budget) for a, b, budget in gains for x in (a, b)]
-    said = f"fusion gains {points(gain)} before any training, with a head fitted in closed form"
-    return Finding(gain_verdict(gain), said, gain, cells, gains=worse - better)
+    found = gain(board, plain - fused, cells)
+    said = f"fusion gains {points(found)} before any training, with a head fitted in closed form"
+    return Finding(said, (Question(found),), cells=cells)
 
 
 def fused_after_finetuning(board: Board) -> Finding:
@@ -59,10 +48,9 @@ def fused_after_finetuning(board: Board) -> Finding:
     pairs = _fused_pairs(board)
     if not pairs:
         return not_tested(_FUSED)
-    worse, better, cells = mean_gain(board, [(a, b) for a, b, _ in pairs])
-    gain = paired(board, worse, better)
-    said = f"fusion gains {points(gain)} over all budgets"
-    return Finding(gain_verdict(gain), said, gain, cells, gains=worse - better)
+    gains, cells = mean_gain(board, [(a, b) for a, b, _ in pairs])
+    found = gain(board, gains, cells)
+    return Finding(f"fusion gains {points(found)}, over all budgets", (Question(found),), cells=cells)
 
 
 def fusion_gain_grows(board: Board) -> Finding:
@@ -74,8 +62,8 @@ def fusion_gain_grows(board: Board) -> Finding:
     budgets, tables = side_by_side(board, a, b, c, d)
     if not budgets:
         return not_tested("the two keep-ratios share no budget")
-    at_small, at_large = tables[1] - tables[0], tables[3] - tables[2]
-    growth = paired(board, at_small, at_large)
-    said = f"fusion gains {points(growth)} more where {small:g} is kept than where {large:g} is"
+    growth = (tables[1] - tables[0]) - (tables[3] - tables[2])
     cells = [(x, budget) for budget in budgets for x in (a, b, c, d)]
-    return Finding(gain_verdict(growth), said, growth, cells, gains=at_small - at_large)
+    found = gain(board, growth, cells)
+    said = f"where {small:g} is kept, fusion gains more than where {large:g} is by {points(found)}"
+    return Finding(said, (Question(found),), cells=cells)

@@ -1,5 +1,7 @@
-"""Which published statements hold here? A verdict for each, with its interval, n, and the runs that it rests on."""
+"""Which published statements hold here? A verdict for each, with its intervals, n, and the runs that it rests on."""
 
+import ast
+import hashlib
 import math
 import shlex
 import tomllib
@@ -7,18 +9,24 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from reports.boards.board import Board
-from reports.boards.evidence import Finding
 from reports.claims.needed import needed
+from reports.claims.verdict import MARGIN, Finding, Judged, judge
+from reports.statistics.student import HERE, LIKE, Estimate
 from reports.tables.table import Column, Table
+
+CODE = ("claims/pruning.py", "claims/fusion.py", "claims/cost.py", "claims/verdict.py", "boards/evidence.py",
+        "statistics/student.py")  # fmt: skip
+"""What a verdict is made by; its digest stands in ``claims.toml``, so that no change of it goes unsaid."""
 
 
 class Claim(BaseModel):
-    """A falsifiable statement, and the function that tests it."""
+    """A falsifiable statement, and the function that tests it. ``version`` counts its changes; ``changed`` says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,16 +36,54 @@ class Claim(BaseModel):
     refuted_if: str
     source: str
     address: str
+    version: int = 1
+    changed: str = ""
+
+
+class Rules(BaseModel):
+    """Which version of rules and test code the verdicts are by, and what changed after results had been seen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int
+    changed: str
+    code: str
+
+
+@cache
+def _content() -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def claims() -> tuple[Claim, ...]:
     """The statements in ``claims.toml``, in its order."""
-    content = tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))
-    return tuple(Claim.model_validate(content["every"] | claim) for claim in content["claims"])
+    return tuple(Claim.model_validate(_content()["every"] | claim) for claim in _content()["claims"])
 
 
-def judged(claim: Claim, board: Board) -> Finding:
+@cache
+def rules() -> Rules:
+    """The version of rules and test code, as ``claims.toml`` has it."""
+    return Rules.model_validate(_content()["rules"])
+
+
+def code_digest() -> str:
+    """SHA-256 over the test code as Python parses it: comments, docstrings and formatting aside."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    for name in CODE:
+        tree = ast.parse((root / name).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(body := getattr(node, "body", None), list):
+                node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def found(claim: Claim, board: Board) -> Finding:
     """What the runs of ``board`` say about ``claim``."""
     module, _, function = claim.test.partition(":")
     finding: Finding = getattr(import_module(f"reports.claims.{module}"), function)(board)
@@ -46,56 +92,36 @@ def judged(claim: Claim, board: Board) -> Finding:
 
 def claims_table(board: Board) -> Table:
     """A row for each claim; where there are real and emulated tasks, a row for each of the two as well."""
-    rows = []
     parts = [board, *(part for part in map(board.only, _kinds(board)) if len(part.tasks) > 1)]
-    for claim in claims():
-        for part in parts:
-            finding = judged(claim, part)
-            estimate = finding.estimate
-            cells = sorted(set(finding.cells))
-            runs = _runs(part, cells)
-            labels = list(dict.fromkeys(label for label, _ in cells))
-            budgets = [b for b in board.budgets if b in {budget for _, budget in cells}]
-            rows.append(
-                {
-                    "id": claim.id,
-                    "on": provenance(part),
-                    "statement": claim.statement,
-                    "verdict": finding.verdict,
-                    "said": finding.said,
-                    "estimate": estimate.value if estimate else math.nan,
-                    "low": estimate.low if estimate else math.nan,
-                    "high": estimate.high if estimate else math.nan,
-                    "n": estimate.n if estimate else math.nan,
-                    "needed": needed(finding),
-                    "tasks": _tasks(part, finding) if estimate else "",
-                    "runs": len(runs),
-                    "rests_on": "; ".join(labels),
-                    "budgets": "; ".join(budgets),
-                    "command": command(board, labels, budgets),
-                    "refuted_if": claim.refuted_if,
-                    "source": claim.source,
-                    "address": claim.address,
-                    "provenance": "" if part is board else str(part.tasks["provenance"].iloc[0]),
-                    "board": board.number,
-                    "folders": "; ".join(runs),
-                }
-            )
+    rows = {}
+    for place, part in enumerate(parts):
+        findings = [found(claim, part) for claim in claims()]
+        verdicts = {scope: judge(findings, scope) for scope in (HERE, LIKE)}
+        count = {scope: max(1, sum(not math.isnan(one.p) for one in verdicts[scope])) for scope in (HERE, LIKE)}
+        for number, (claim, finding) in enumerate(zip(claims(), findings, strict=True)):
+            by = {scope: verdicts[scope][number] for scope in (HERE, LIKE)}
+            rows[claim.id, place] = _row(claim, finding, by, count, part, board)
+    listed = [rows[claim.id, place] for claim in claims() for place in range(len(parts))]
     return Table(
         "claims",
         "Claims",
-        "Statements that could be wrong, fixed with their thresholds before anything was run, and held against these "
-        "runs. Gains are differences of error on the same tasks and seeds, with 95% bootstrap intervals; n counts "
-        "results, one a task and seed. An interval that holds 0 refutes a gain if it is narrower than a point to "
-        "either side, and is inconclusive if it is wider. The command makes the runs again.",
-        pd.DataFrame(rows),
+        f"Statements that could be wrong, held against these runs. Two verdicts: {LIKE}, where clusters of tasks are "
+        f"drawn, and {HERE}, where seeds are. A claim is decided where the 95% interval (Student's t) clears its "
+        f"threshold, or lies within {100 * MARGIN:g} point of no effect; p are adjusted by Holm over the claims of a "
+        f"board. Rules and test code are version {rules().version}, {rules().changed}; what else changed since results "
+        "were first seen stands with each claim. n counts results, one a task and seed. The command makes the runs "
+        "again.",
+        pd.DataFrame(listed),
         (
             Column("id", "Claim"),
             Column("statement", "Statement"),
             Column("on", "On tasks"),
-            Column("verdict", "Verdict"),
+            Column("verdict", f"Verdict {LIKE}"),
+            Column("verdict_here", f"Verdict {HERE}"),
             Column("said", "Found"),
             Column("n", "n", "count"),
+            Column("p", f"p {LIKE}, adjusted", "number"),
+            Column("p_here", f"p {HERE}, adjusted", "number"),
             Column("needed", "To decide it"),
             Column("tasks", "Judged on"),
             Column("runs", "Runs", "count", link="runs"),
@@ -103,6 +129,7 @@ def claims_table(board: Board) -> Table:
             Column("budgets", "Budgets"),
             Column("command", "Command"),
             Column("refuted_if", "Refuted if"),
+            Column("changed", "Changed after results were seen"),
             Column("source", "Source"),
             Column("address", "Address"),
         ),
@@ -110,6 +137,50 @@ def claims_table(board: Board) -> Table:
         filters={"verdict": "verdict", "held": "provenance"},
         filtered="provenance",
     )
+
+
+def _row(
+    claim: Claim, finding: Finding, by: dict[str, Judged], judged: dict[str, int], part: Board, board: Board
+) -> dict[str, object]:  # fmt: skip
+    cells = sorted(set(finding.cells))
+    runs = _runs(part, cells)
+    labels = list(dict.fromkeys(label for label, _ in cells))
+    budgets = [b for b in board.budgets if b in {budget for _, budget in cells}]
+    quantity = finding.quantity
+    asked = {scope: by[scope].verdict == "inconclusive" for scope in (HERE, LIKE)}
+    lacking = {scope: needed(finding, scope, judged=judged[scope]) for scope in (LIKE, HERE) if asked[scope]}
+    return {
+        "id": claim.id,
+        "on": provenance(part),
+        "statement": claim.statement,
+        "verdict": by[LIKE].verdict,
+        "verdict_here": by[HERE].verdict,
+        "said": finding.said,
+        **_ends("", quantity.like if quantity else None),
+        **_ends("here_", quantity.here if quantity else None),
+        "n": quantity.here.n if quantity else math.nan,
+        "p": by[LIKE].p,
+        "p_here": by[HERE].p,
+        "needed": "; ".join(f"{scope}: {text}" for scope, text in lacking.items() if text),
+        "tasks": _tasks(part, finding) if quantity else "",
+        "runs": len(runs),
+        "rests_on": "; ".join(labels),
+        "budgets": "; ".join(budgets),
+        "command": command(board, labels, budgets),
+        "refuted_if": claim.refuted_if,
+        "version": claim.version,
+        "changed": claim.changed,
+        "source": claim.source,
+        "address": claim.address,
+        "provenance": "" if part is board else str(part.tasks["provenance"].iloc[0]),
+        "board": board.number,
+        "folders": "; ".join(runs),
+    }
+
+
+def _ends(name: str, one: Estimate | None) -> dict[str, float]:
+    value, low, high = (one.value, one.low, one.high) if one else (math.nan,) * 3
+    return {f"{name}estimate": value, f"{name}low": low, f"{name}high": high}
 
 
 def command(board: Board, labels: Sequence[str], budgets: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ def main_picture(table: pd.DataFrame, look: Mapping[str, Look], *, width: float 
     """Error against FLOPs and against seconds, a line a strategy over its budgets, with intervals and Pareto front.
 
     Args:
-        table: from :func:`reports.tables.curves.curves`. Intervals are the eased ones. Hollow points miss tasks.
+        table: from :func:`reports.tables.curves.curves`. Hollow points miss tasks; lines leave out what stands apart.
         look: of every strategy, so that it looks alike in all pictures.
     """
     import matplotlib as mpl
@@ -101,32 +101,81 @@ def _abreast(names: Sequence[str], width: float) -> int:
     return 1
 
 
-def optimal_picture(
-    chances: pd.DataFrame, law: "Scaling | None", look: Mapping[str, Look], *, width: float = WIDE
-) -> "Figure":
-    """Left: the chance that each strategy is the best at a budget. Right: error over compute for nets of several sizes.
+def gains_picture(
+    gains: pd.DataFrame, budgets: Sequence[str], flops: Mapping[tuple[str, str], float], look: Mapping[str, Look], *,
+    width: float = WIDE,
+) -> "Figure":  # fmt: skip
+    """Points ahead of the dense net at the same budget against charged FLOPs, a line a strategy, with intervals.
 
     Args:
-        chances: from :func:`reports.tables.optimal.chance_table`. Strategies that never reach 2% are left out.
+        gains: the frame of :func:`reports.tables.by_budget.gains_tables`, on these tasks.
+        flops: charged a task, of each strategy and budget.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(RC):
+        legend = 0.175 * len(gains)
+        figure = Figure(figsize=(width, 2.8 + legend if width < 5 else max(2.8, legend)), layout="constrained")
+        ax: Any = figure.subplots()
+        ax.axhline(0, color=FRONT[0], lw=1)
+        ax.set_xscale("log")
+        for row in gains.to_dict("records"):
+            label = row["strategy"]
+            there = [b for b in budgets if np.isfinite(row[b]) and flops.get((label, b), 0) > 0]
+            mine, x = look[label], [flops[label, b] for b in there]
+            ends = np.asarray([[100 * row[f"{b} {end}"] for b in there] for end in ("low", "high")]).reshape(2, -1)
+            _barred(ax, x, np.asarray([100 * row[b] for b in there]), ends, mine, shortened(label, 34))
+        ax.set(xlabel="charged FLOPs a task", ylabel="points ahead of the dense net")
+        if len(ax.lines) > 1:
+            _log_ticks(ax)
+        figure.legend(loc="outside lower left" if width < 5 else "outside right upper", handlelength=2.6)
+    return figure
+
+
+def _barred(ax: Any, x: Sequence[float], y: Any, ends: Any, look: Look, label: str) -> None:
+    """A line with its intervals, ``ends`` (2, points); a point whose interval is not known has no bar."""
+    ax.plot(x, y, color=look.light, marker=look.marker, markersize=4.5, lw=1.3, dashes=look.dash or (None, None),
+            label=label, zorder=3)  # fmt: skip
+    lengths = np.abs(ends - y)
+    sure = np.isfinite(lengths).all(axis=0)
+    if sure.any():
+        ax.errorbar(np.asarray(x)[sure], y[sure], yerr=lengths[:, sure], fmt="none", ecolor=look.light, elinewidth=0.9,
+                    capsize=1.8, alpha=0.75, zorder=2)  # fmt: skip
+
+
+NEAR = 15
+"""Points behind the leader beyond which a strategy is left out of the picture of leaders."""
+
+
+def optimal_picture(
+    behind: pd.DataFrame, law: "Scaling | None", look: Mapping[str, Look], *, width: float = WIDE
+) -> "Figure":
+    """Left: how far strategies are behind the leader of a budget. Right: error over compute for nets of several sizes.
+
+    Args:
+        behind: from :func:`reports.tables.optimal.behind_table`. Strategies that never come near are left out.
         law: from :func:`reports.tables.scaling.scaling`; without it there is no right picture.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     narrow = width < 5
-    likely = chances.groupby("strategy")["chance"].max()
-    shown = [label for label in dict.fromkeys(chances["strategy"]) if likely[label] >= 0.02]
+    nearest = behind.groupby("strategy")["behind"].min()
+    shown = [label for label in dict.fromkeys(behind["strategy"]) if 100 * nearest[label] <= NEAR]
     with mpl.rc_context(RC):
         count = 2 if law else 1
         figure = Figure(
             figsize=(width if law or narrow else width * 0.6, 2.9 * (count if narrow else 1)), layout="constrained"
         )
         axes: Any = np.atleast_1d(figure.subplots(nrows=count) if narrow else figure.subplots(ncols=count))
+        axes[0].set_xscale("log")
         for label in shown:
-            part, mine = chances[chances["strategy"] == label].sort_values("flops"), look[label]
-            axes[0].plot(part["flops"], part["chance"], color=mine.light, marker=mine.marker, markersize=4.5, lw=1.3,
-                         dashes=mine.dash or (None, None), label=shortened(label, 34))  # fmt: skip
-        axes[0].set(xscale="log", ylim=(-0.03, 1.03), xlabel="charged FLOPs a task", ylabel="chance of being best")
+            part = behind[behind["strategy"] == label].sort_values("flops")
+            ends = -100 * part[["low", "high"]].to_numpy(float).T
+            _barred(axes[0], part["flops"].to_numpy(float), -100 * part["behind"].to_numpy(float), ends, look[label],
+                    shortened(label, 34))  # fmt: skip
+        axes[0].set(xlabel="charged FLOPs a task", ylabel="points behind the leader")
         if shown:
             _log_ticks(axes[0])
             axes[0].legend(loc="best", handlelength=2.6, fontsize=6.5)
@@ -167,10 +216,10 @@ def _law(ax: Any, found: "Scaling", look: Mapping[str, Look]) -> None:
         share = cost * float((part["share"] / part["flops"]).median())
         size = np.full(len(cost), float(part["size"].iloc[0]))
         errors = found.law.at(size, share)
-        ax.plot(
-            cost, errors[:, 0], color=mine.light, lw=1.1, dashes=mine.dash or (None, None), label=shortened(label, 30)
-        )
-        ax.fill_between(cost, *np.quantile(errors[:, 1:], [0.025, 0.975], axis=1), color=mine.light, alpha=0.12, lw=0)
+        ax.plot(cost, errors, color=mine.light, lw=1.1, dashes=mine.dash or (None, None), label=shortened(label, 30))
+        low, high = found.band(size, share)
+        if np.isfinite(low).all():
+            ax.fill_between(cost, low, high, color=mine.light, alpha=0.12, lw=0)
     ax.set(xlabel="charged FLOPs a task", ylabel="mean error, and the fitted law")
     _log_ticks(ax)
     ax.legend(loc="best", handlelength=2.6, fontsize=6.5)
@@ -194,11 +243,11 @@ def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str
     for label in dict.fromkeys(drawn["strategy"]):
         part = drawn[drawn["strategy"] == label].sort_values(cost)
         mine = look[label]
-        whole = part[part["complete"].astype(bool)]
+        whole = part[~part["apart"].astype(bool)]
         style: dict[str, Any] = {"color": mine.light, "marker": mine.marker, "markersize": 4.5, "zorder": 3}
         ax.plot(whole[cost], whole["error"], lw=1.3, dashes=mine.dash or (None, None),
                 label="_" if whole.empty else shortened(label), **style)  # fmt: skip
-        lengths = np.abs(whole[["eased_low", "eased_high"]].to_numpy(float).T - whole["error"].to_numpy(float))
+        lengths = np.abs(whole[["low", "high"]].to_numpy(float).T - whole["error"].to_numpy(float))
         sure = np.isfinite(lengths).all(axis=0)
         if sure.any():
             ax.errorbar(whole[cost][sure], whole["error"][sure], yerr=lengths[:, sure], fmt="none", ecolor=mine.light,
@@ -206,7 +255,7 @@ def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: str
         torn = part[~part["complete"].astype(bool)]
         for row in torn.itertuples():
             name = shortened(label) if whole.empty and row.Index == torn.index[0] else "_"
-            ax.plot(getattr(row, cost), row.error, ls="none", mfc="none", label=name, **style)
+            ax.plot(getattr(row, cost), row.error, ls="none", mfc="white", label=name, **style)
             if told:
                 ax.annotate(f"{row.tasks} of {row.of_tasks} tasks", (getattr(row, cost), row.error), xytext=(4, 4),
                             textcoords="offset points", fontsize=6, color=mine.light)  # fmt: skip
@@ -234,7 +283,7 @@ def _log_ticks(ax: Any) -> None:
 
 def _epochs_above(ax: Any, table: pd.DataFrame) -> None:
     """A second axis in training epochs of the dense net; the factor is the same for every point of a board."""
-    factor = (table["epochs"] / table["flops"])[table["complete"].astype(bool)].median()
+    factor = (table["epochs"] / table["flops"])[~table["apart"].astype(bool)].median()
     if not (math.isfinite(factor) and factor > 0):
         return
     above = ax.secondary_xaxis("top", functions=(lambda x: x * factor, lambda x: x / factor))

@@ -19,7 +19,8 @@ _DARK = {"ground": "#16181a", "ink-2": "#bdbdb8", "grid": "#34383b", "front": FR
 def write_picture(panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str, Look], file: Path) -> None:
     """Write the panels of :func:`~reports.figures.figures.overview_picture` to ``file``, an SVG with its own ground.
 
-    A README is read in a glance: only :func:`few` of the strategies are drawn, and only where all tasks were learnt.
+    A README is read in a glance: only :func:`few` of the strategies are drawn, and only where
+    enough tasks could be paid for.
 
     Raises:
         UserError: the file does not end in .svg or cannot be written.
@@ -42,11 +43,11 @@ def write_picture(panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str,
 
 
 def few(table: pd.DataFrame) -> pd.DataFrame:
-    """The complete rows of the reference, of what is on the Pareto front, and of each family's best variant.
+    """The rows over enough tasks of the reference, of what is on the Pareto front, and of each family's best variant.
 
     Families are strategies that differ in options only; best is the least error at a strategy's largest budget.
     """
-    whole = table[table["complete"].astype(bool)]
+    whole = table[~table["apart"].astype(bool)]
     last = whole.sort_values("flops").drop_duplicates("strategy", keep="last").sort_values("error")
     best = last[~last["strategy"].str.partition("(")[0].duplicated()]["strategy"]
     front = whole[whole["on_front"].astype(bool)]["strategy"]

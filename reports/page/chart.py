@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.boards.board import Board
+from reports.boards.board import ENOUGH, Board
 from reports.figures.style import COLORS, Look
 from reports.page.document import marker_path
+from reports.statistics.student import quantile
 
 
 def chart_data(board: Board, curves: pd.DataFrame, looks: Mapping[str, Look], *, anchor: str) -> dict[str, Any]:
     """Tasks, strategies with their looks, and for each cell errors, FLOPs and seconds as (tasks, seeds)."""
     labels, budgets = list(board.labels), list(board.budgets)
-    eased = {(row.strategy, row.budget): row for row in curves.itertuples()}
-    factor = (curves["flops"] / curves["epochs"])[curves["complete"].astype(bool)].median()
+    known = {(row.strategy, row.budget): row for row in curves.itertuples()}
+    factor = (curves["flops"] / curves["epochs"])[~curves["apart"].astype(bool)].median()
     return {
         "anchor": anchor,
         "epoch": _number(factor),
@@ -24,12 +25,15 @@ def chart_data(board: Board, curves: pd.DataFrame, looks: Mapping[str, Look], *,
         "labels": [_label(label, looks[label]) for label in labels],
         "budgets": budgets,
         "seeds": board.seeds,
+        "enough": ENOUGH,
+        "student": [quantile(freedom) for freedom in range(1, max(2, len(board.seeds)))],
         "cells": [
             {
                 "label": labels.index(label),
                 "budget": budgets.index(budget),
-                "low": _number(eased[label, budget].eased_low),
-                "high": _number(eased[label, budget].eased_high),
+                "exact": (label, budget) in board.unchanging,
+                "low": _number(known[label, budget].low),
+                "high": _number(known[label, budget].high),
                 "error": _table(board.values(label, budget), 5),
                 "flops": _table(board.values(label, budget, "flops"), 4),
                 "seconds": _table(board.values(label, budget, "seconds"), 3),

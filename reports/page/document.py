@@ -135,7 +135,7 @@ def _classes(column: Column, row: Mapping[str, Any], text: str) -> str:
     if column.key == "command":
         names = ["command"]
     if column.key.startswith("verdict"):
-        names.append(f"is-{text.replace(' ', '-')}")
+        names.append(f"is-{str(row[column.key]).replace(' ', '-')}")
     return " ".join(names)
 
 

@@ -22,16 +22,6 @@ const number = (x) => x === null ? "none" : x.toFixed(3);
 const flops = (x) => x.toExponential(2).replace("e+", "e");
 const seconds = (x) => `${Number(x.toPrecision(3))} s`;
 
-// Randomness that repeats, for intervals of filtered results.
-function generator(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 // One point for each strategy and budget, over the tasks that the filters leave.
 function points(board) {
   const tasks = board.tasks.flatMap((task, i) =>
@@ -48,43 +38,45 @@ function points(board) {
       if (!seeds.length) continue;
       n += seeds.length;
       const over = (table) => mean(seeds.map((s) => table[i][s]));
-      kept.push({ task: i, errors: seeds.map((s) => cell.error[i][s]), error: over(cell.error), flops: over(cell.flops), seconds: over(cell.seconds) });
+      kept.push({ task: i, row: cell.error[i], errors: seeds.map((s) => cell.error[i][s]), error: over(cell.error), flops: over(cell.flops), seconds: over(cell.seconds) });
     }
     if (!kept.length) continue;
     found.push({ cell, label, budget, kept, n, tasks: tasks.length, complete: kept.length === tasks.length,
       error: mean(kept.map((k) => k.error)), flops: mean(kept.map((k) => k.flops)), seconds: mean(kept.map((k) => k.seconds)),
-      low: whole ? cell.low : null, high: whole ? cell.high : null });
+      ...ends(board, kept, cell.exact), apart: kept.length < board.enough * tasks.length - 1e-9 });
   }
-  if (!whole) for (const budget of board.budgets) intervals(found.filter((p) => p.budget === budget && p.complete));
   return { found, tasks };
 }
 
-// As Board.eased does it: task difficulty taken out, widened by sqrt(m / (m - 1)), tasks and then seeds resampled.
-function intervals(group) {
-  if (!group.length || group[0].n < 2) return;
-  const tasks = group[0].kept.length, random = generator(20221122), draws = 400;
-  const easy = Array.from({ length: tasks }, (_, i) => group.length > 1 ? mean(group.map((p) => p.kept[i].error)) : 0);
-  const widen = group.length > 1 ? Math.sqrt(group.length / (group.length - 1)) : 1;
-  const drawn = Array.from({ length: draws }, () => Array.from({ length: tasks }, () => Math.floor(random() * tasks)));
-  for (const p of group) {
-    const center = mean(p.kept.map((k, i) => k.error - easy[i]));
-    const means = drawn.map((pick) => mean(pick.map((i) => {
-      const errors = p.kept[i].errors;
-      let total = 0;
-      for (let s = 0; s < errors.length; s++) total += errors[Math.floor(random() * errors.length)];
-      return total / errors.length - easy[i];
-    }))).sort((a, b) => a - b);
-    // No error passes 0 or 1.
-    p.low = Math.max(0, p.error + (means[Math.floor(draws * 0.025)] - center) * widen);
-    p.high = Math.min(1, p.error + (means[Math.ceil(draws * 0.975) - 1] - center) * widen);
-  }
+// As reports.statistics.student.here does it: Student's t on the means of the seeds that have every task.
+function ends(board, kept, exact) {
+  const value = mean(kept.map((k) => k.error));
+  if (exact) return { low: value, high: value };
+  const units = board.seeds.flatMap((_, s) => {
+    const there = kept.filter((k) => k.row[s] !== null);
+    return there.length && there.length >= board.enough * kept.length - 1e-9 ? [value + mean(there.map((k) => k.row[s] - k.error))] : [];
+  });
+  if (units.length < 2) return { low: null, high: null };
+  const center = mean(units);
+  const error = Math.sqrt(units.reduce((sum, u) => sum + (u - center) ** 2, 0) / (units.length - 1) / units.length);
+  // Seeds that agree to the last digit agree by chance: that is no spread.
+  if (error <= 1e-9) return { low: null, high: null };
+  const half = board.student[units.length - 2] * error;
+  return { low: Math.max(0, value - half), high: Math.min(1, value + half) }; // no error passes 0 or 1
 }
 
+// As reports.statistics.metrics.paired_front: each two points are compared on the tasks that both have.
 function front(list, cost) {
-  const whole = list.filter((p) => p.complete && p[cost] > 0);
+  const enough = list.filter((p) => !p.apart && p[cost] > 0);
   const slack = 1.02; // as reports.statistics.metrics.SLACK: no run stops to the FLOP at its budget
-  return whole.filter((p) => !whole.some((q) => q[cost] <= p[cost] * slack && q.error <= p.error && (q[cost] < p[cost] / slack || q.error < p.error)))
-    .sort((a, b) => a[cost] - b[cost]);
+  const beats = (q, p) => {
+    const of = new Map(q.kept.map((k) => [k.task, k])), both = p.kept.filter((k) => of.has(k.task));
+    if (!both.length) return false;
+    const over = (key) => [mean(both.map((k) => of.get(k.task)[key])), mean(both.map((k) => k[key]))];
+    const [cq, cp] = over(cost), [eq, ep] = over("error");
+    return cq <= cp * slack && eq <= ep + 1e-12 && (cq < cp / slack || eq < ep - 1e-12);
+  };
+  return enough.filter((p) => !enough.some((q) => q !== p && beats(q, p))).sort((a, b) => a[cost] - b[cost]);
 }
 
 function logTicks(low, high) {
@@ -163,7 +155,7 @@ function panel(board, found, cost, width, height, bottom, top, dots) {
     if (!mine.length) continue;
     const group = make("g", { style: `--c:var(--c${label.color})` });
     svg.append(group);
-    const whole = mine.filter((p) => p.complete);
+    const whole = mine.filter((p) => !p.apart);
     if (dots) for (const p of mine) for (const k of p.kept) p.cell.error[k.task].forEach((e, s) => {
       const c = p.cell[cost][k.task][s];
       if (e === null || !(c > 0)) return;
@@ -174,7 +166,7 @@ function panel(board, found, cost, width, height, bottom, top, dots) {
     group.append(make("path", { d: "M" + whole.map((p) => `${x(p[cost])} ${y(p.error)}`).join("L"), class: "line", "stroke-dasharray": label.dash }));
     for (const p of mine) {
       const px = x(p[cost]), py = y(p.error);
-      if (p.low !== null && p.low !== undefined && p.complete) group.append(make("path", { d: `M${px} ${y(p.low)}V${y(p.high)}M${px - 3} ${y(p.low)}h6M${px - 3} ${y(p.high)}h6`, class: "bar" }));
+      if (p.low !== null && p.low !== undefined && !p.apart) group.append(make("path", { d: `M${px} ${y(p.low)}V${y(p.high)}M${px - 3} ${y(p.low)}h6M${px - 3} ${y(p.high)}h6`, class: "bar" }));
       const text = said(board, p);
       const mark = make("path", { d: label.marker, transform: `translate(${px - 15} ${py - 6})`, class: p.complete ? "mark" : "mark hollow", tabindex: 0, role: "img", "aria-label": text.join(", ") });
       mark.addEventListener("focus", () => show(svg, px, py, text));
@@ -255,7 +247,7 @@ function anew(board) {
     row.came ??= [...row.cells].map((cell) => [cell.textContent, cell.dataset.sort]);
     const point = found.find((p) => p.label.name === row.dataset.strategy && p.budget === row.dataset.budget);
     if (!whole && !point) row.hidden = true;
-    const [low, high] = whole || !point ? [null, null] : spread(point);
+    const [low, high] = whole || !point ? [null, null] : [point.low, point.high];
     const now = whole || !point ? {} : {
       flops: [flops(point.flops), point.flops], seconds: [seconds(point.seconds), point.seconds],
       error: [number(point.error) + (low === null ? "" : ` [${number(low)}, ${number(high)}]`), point.error],
@@ -269,22 +261,6 @@ function anew(board) {
       if (sort === undefined) delete row.cells[i].dataset.sort; else row.cells[i].dataset.sort = sort;
     });
   }
-}
-
-// As Draws does it: tasks, then the seeds of each, drawn with replacement.
-function spread(point, draws = 400) {
-  if (point.n < 2) return [null, null];
-  const random = generator(20221122), tasks = point.kept.length, means = [];
-  for (let d = 0; d < draws; d++) {
-    let total = 0;
-    for (let i = 0; i < tasks; i++) {
-      const errors = point.kept[Math.floor(random() * tasks)].errors;
-      for (let s = 0; s < errors.length; s++) total += errors[Math.floor(random() * errors.length)] / errors.length;
-    }
-    means.push(total / tasks);
-  }
-  means.sort((a, b) => a - b);
-  return [means[Math.floor(draws * 0.025)], means[Math.ceil(draws * 0.975) - 1]];
 }
 
 function sortable(table) {

@@ -4,24 +4,30 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports.boards.board import Board
+from reports.boards.board import ENOUGH, Board
+from reports.boards.kin import pretraining_kin
 from reports.reading.frame import MISSING, Frames
+from reports.statistics.student import FEWEST, HERE, LIKE
 from reports.tables.optimal import crossings, optimal_table
 
 MAIN = (
-    "Mean error over tasks against charged compute. Bars: 95% bootstrap intervals over tasks and seeds, without what "
-    "makes tasks differ in difficulty, cut at 0 and 1, which no error passes: where two at one budget lie apart, the "
-    "strategies differ on these tasks. Grey: "
-    "the Pareto front, costs within 2% taken as equal. Hollow: tasks are missing, so the mean is over others. The "
+    f"Mean error over tasks against charged compute. Bars: 95% intervals {HERE}, Student's t on means of seeds. Grey: "
+    "the Pareto front, what no other beats on the tasks that both could pay for, costs within 2% taken as equal. "
+    "Hollow: tasks are missing; without a line: so many that the mean is over other tasks and cannot be compared. The "
     "table below has every number."
+)
+GAINS = (
+    "Points of accuracy that a strategy is ahead of dense finetuning at the same budget, over the tasks that both "
+    "could "
+    f"pay for. Bars: 95% intervals {HERE}, Student's t on means of seeds. The tables have those {LIKE}, too."
 )
 OVERVIEW = (
     "Mean error over tasks against charged FLOPs, a panel for each stream and backbone. Streams differ in their tasks: "
     "compare heights within a stream only. Bars, grey line and hollow points as in the pictures below."
 )
 BEST = (
-    "The chance that a strategy is the best at its budget: the share of resamples of tasks and seeds in which it has "
-    "the least error. Where nets of three sizes were run at three budgets, the law fitted to them, with its 95% band."
+    "How far each strategy is behind the leader of its budget, over the tasks that both could pay for, with 95% "
+    f"intervals {HERE}. Where nets of three sizes were run at three budgets, the law fitted to them, with its 95% band."
 )
 PROFILES = "Performance profiles at the largest budget."
 
@@ -29,8 +35,11 @@ PROFILES = "Performance profiles at the largest budget."
 TERMS = (
     ("error", "Share of test images that are classified wrongly. Where an image has several labels, 1 minus the mean "
      "average precision. A mean over tasks counts every task the same."),
-    ("[a, b]", "95% bootstrap interval: where the number would lie if other tasks like these and other seeds were "
-     "drawn. From few tasks it is too narrow; n says how many results, one a task and seed, are behind a number."),
+    ("[a, b]", "95% interval by Student's t. n says how many results, one a task and seed, are behind a number."),
+    (HERE, "Only seeds are drawn: where the number would lie if the same tasks were learnt with other seeds."),
+    (LIKE, "Tasks are drawn as well: where the number would lie on other tasks of such a kind. Tasks that share images "
+     f"or a data set family are one cluster; from {FEWEST} clusters on."),
+    ("apart", f"What could pay for fewer than {ENOUGH:.0%} of the tasks: listed, and compared with nobody."),
     ("FLOPs", "Floating-point operations. Charged is all that a strategy does for a task, but for testing it; what is "
      "done once before the stream is charged to the first task."),
     ("budget", "What a task may cost. 1ep is what one pass over its training images costs the dense net, forward and "
@@ -52,15 +61,16 @@ FAMILIES = {
     "ridge": "As linear_probe, the head solved in closed form.",
     "ncm": "Nearest class mean of the untouched net's features; nothing is trained.",
     "knn": "Nearest neighbors among the untouched net's features; nothing is trained.",
-    "channel_pruned": "A share of every width of the net is removed before the first task; then finetuned.",
-    "filter_pruned": "A share of the filters inside blocks is removed before the first task; then finetuned.",
+    "channel_pruned": "A share of every width of the net is removed before the first task.",
+    "filter_pruned": "A share of the filters inside blocks is removed before the first task.",
     "ot_fused": "As pruned, but what is removed is merged into what stays by optimal transport.",
-    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before; then finetuned.",
+    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before.",
     "ot_merged": "Starts from the nets of earlier tasks, matched by optimal transport and averaged; then finetuned.",
     "adaptive_pruned": "Filters are removed while it is finetuned, stage by stage.",
     "compute_optimal": "The share of FLOPs that is kept is chosen from the budget, by a rule fitted on other tasks.",
     "tune": "Another strategy with its learning rate searched for on dev, every trial charged.",
     "avalanche": "A continual-learning method of avalanche-lib.",
+    "as_trained": "The checkpoint's own classifier on its own task; nothing is learnt.",
 }
 
 
@@ -72,7 +82,7 @@ def terms(found: Sequence[Board]) -> list[tuple[str, str]]:
 
 def said_best(board: Board) -> str:
     rows = optimal_table(board).frame.itertuples()
-    return "Best at each budget: " + "; ".join(f"{r.strategy} at {r.budget}, chance {r.chance:.0%}" for r in rows) + "."
+    return "Leads at each budget: " + "; ".join(f"{r.strategy} at {r.budget}" for r in rows) + "."
 
 
 def said_front(curve: pd.DataFrame) -> str:
@@ -120,15 +130,19 @@ def crossed(board: Board, curve: pd.DataFrame) -> str:
 
 
 def board_notes(board: Board) -> list[str]:
-    torn = [f"{label} at {budget}" for label, budget in board.cells if not board.complete(label, budget)]
+    torn = [f"{label} at {budget}" for label, budget in board.cells if not board.enough(label, budget)]
     notes = []
     if torn:
         more = f", and {len(torn) - 6} more" if len(torn) > 6 else ""
         notes.append(
-            f"Tasks are missing for {'; '.join(torn[:6])}{more}. Their means are over other tasks than the rest."
+            f"Fewer than {ENOUGH:.0%} of the tasks could be paid for by {'; '.join(torn[:6])}{more}: listed apart."
         )
     if len(board.seeds) == 1:
-        notes.append("One seed only: the intervals speak about tasks, not about repetition.")
+        notes.append(f"One seed only: there is no interval {HERE}.")
+    if 1 < (clusters := len(set(board.clusters))) < FEWEST:
+        notes.append(f"{clusters} clusters of tasks, fewer than {FEWEST}: nothing is said of other tasks.")
+    if kin := pretraining_kin(board):
+        notes.append(f"The net was pretrained on data of the same family as {', '.join(kin)}: not far from it.")
     return notes
 
 

@@ -13,7 +13,7 @@ from reports.boards.board import Board, boards, plain
 from reports.published import counts
 from reports.published.baselines import Baseline, Number, chosen
 from reports.reading.frame import Frames, read
-from reports.statistics.bootstrap import Draws
+from reports.statistics.student import here
 from reports.tables.table import Column, Table
 
 CLOSE = 0.005
@@ -46,7 +46,8 @@ def compared(frames: Frames, baselines: Sequence[Baseline]) -> Table:
     return Table(
         "baselines",
         "Published numbers and ours",
-        "Theirs as published; ours in the same unit with a 95% interval over seeds; the distance is ours minus theirs. "
+        "Theirs as published; ours in the same unit with a 95% interval over seeds (Student's t); the distance is "
+        "ours minus theirs. "
         f"Reproduced: within {CLOSE * 100:g} points, counts within {CLOSE_COUNT:.0%}. Within spread: theirs lies in "
         "our interval, or ours within two of their standard deviations. A pair that differs in what is learnt, or how, "
         "is not comparable; it is shown with the reason, not judged.",
@@ -61,7 +62,7 @@ _COLUMNS = (
     Column("what", "What"),
     Column("theirs", "Theirs", "exact"),
     Column("unit", "Unit"),
-    Column("spread", "Their spread", "number"),
+    Column("spread", "Their spread", "exact"),
     Column("ours", "Ours [95%]", "number", low="low", high="high"),
     Column("n", "n", "count"),
     Column("distance", "Distance", "number"),
@@ -124,11 +125,11 @@ def _pairs(baseline: Baseline, number: Number, board: Board, label: str, budget:
     if not (alike or number.strategy == label):
         return []
     values = board.values(label, budget)[[place]]
-    interval = Draws(1, values.shape[1]).interval(values)
+    interval = here(values, exact=(label, budget) in board.unchanging)
     if math.isnan(interval.value):
         return []
     sign, scale = SCORES[number.metric], 100 if number.unit == "%" else 1
-    ends = [_in_their_unit(x, sign, scale) for x in (interval.value, interval.low, interval.high)]
+    ends = [_in_their_unit(x, sign, scale) for x in (interval.value, *interval.share)]
     ours, (low, high) = ends[0], sorted(ends[1:])
     why = differences(baseline, number, board, label)
     row = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 from markupsafe import Markup
 
-from reports.boards.board import Board, boards
+from reports.boards.board import Board, Unpaid, boards
 from reports.boards.naming import prefixes, short_title
 from reports.claims.verdicts import claims_table, provenance
 from reports.figures import figures
@@ -22,6 +22,7 @@ from reports.page.chart import chart_data
 from reports.page.overview import overview_table, verdicts_table
 from reports.page.words import (
     BEST,
+    GAINS,
     MAIN,
     OVERVIEW,
     PROFILES,
@@ -39,11 +40,11 @@ from reports.published.baselines import chosen
 from reports.published.compare import compared
 from reports.publishing.results import fill
 from reports.reading.frame import Frames, budget_order, read
-from reports.tables.by_budget import budgets_table, gains_table
+from reports.tables.by_budget import budgets_table, gains_tables
 from reports.tables.curves import curves, curves_table
 from reports.tables.forgetting import forgetting_table
 from reports.tables.matrix import matrix_table
-from reports.tables.optimal import chance_table, chances_table, optimal_table
+from reports.tables.optimal import behind_table, optimal_table
 from reports.tables.ran import gaps_table, runs_table, settings_table
 from reports.tables.ranks import profiles_table, ranks_table
 from reports.tables.recovery import recovery_table
@@ -62,16 +63,20 @@ class Made(NamedTuple):
     prefix: str
     curve: pd.DataFrame
     law: Scaling | None
-    chance: pd.DataFrame
+    behind: pd.DataFrame
     tables: list[Table]
 
 
-def write_report(given: Sequence[Path], out: Path, *, results: Path | None = None, picture: Path | None = None) -> Path:
+def write_report(
+    given: Sequence[Path], out: Path, *, results: Path | None = None, picture: Path | None = None,
+    unpaid: Unpaid = "apart",
+) -> Path:  # fmt: skip
     """Write ``report.html``, ``tables/*.csv``, ``tables/*.tex`` and ``figures/*.svg|png|pdf`` below ``out``.
 
     Args:
         given: result folders and bundles.
         results: a Markdown file whose marks are filled in from the tables, in place (see ``publishing.results``).
+        unpaid: whether a task that a budget could not pay for is left out or counts as the constant prediction.
         picture: an SVG file to write the main figure to, readable on light and dark ground.
 
     Returns:
@@ -81,7 +86,7 @@ def write_report(given: Sequence[Path], out: Path, *, results: Path | None = Non
         UserError: one of ``given`` cannot be read, or ``results`` names what is not there.
     """
     frames = read([Path(path) for path in given])
-    made = [_made(board, frames, prefix) for board, prefix in _named(boards(frames))]
+    made = [_made(board, frames, prefix) for board, prefix in _named(boards(frames, unpaid=unpaid))]
     across, ran = _across(made, frames), _ran(frames)
     for part in ("tables", "figures"):
         (out / part).mkdir(parents=True, exist_ok=True)
@@ -137,15 +142,16 @@ def _made(board: Board, frames: Frames, prefix: str) -> Made:
     tables = [
         curves_table(board, curve),
         budgets_table(board, curve),
-        gains_table(board),
+        *gains_tables(board),
         optimal_table(board),
         claims_table(board),
         scores_table(board, curve),
     ]
     tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
     tables += [recovery_table(board, curve), ranks_table(board), profiles_table(board), scaling_table(law)]
-    tables += [chances_table(board), forgetting_table(board, frames)]
-    return Made(board, prefix, curve, law, chance_table(board), tables)
+    behind = behind_table(board)
+    tables += [behind, forgetting_table(board, frames)]
+    return Made(board, prefix, curve, law, behind.frame, tables)
 
 
 def _across(made: Sequence[Made], frames: Frames) -> dict[str, Table]:
@@ -209,12 +215,19 @@ def _published(table: Table, look: dict[str, Look]) -> page.Section:
 
 def _section(made: Made, look: dict[str, Look], folder: Path) -> tuple[page.Section, dict[str, Any]]:
     """One board's part of the page, and what its live picture needs."""
-    board, prefix, curve, law, chance, tables = made
+    board, prefix, curve, law, behind, tables = made
     main = _picture(figures.main_picture, curve, look, folder=folder, name=f"{prefix}curves", said=said_front(curve))
     pictures = [replace(main, caption=MAIN)]
-    if len(chance):
+    gains = next(table for table in tables if table.name == "gains").frame
+    if len(gains):
+        flops = {(row.strategy, row.budget): row.flops for row in curve.itertuples()}
+        drawn = _picture(
+            figures.gains_picture, gains, board.budgets, flops, look, folder=folder, name=f"{prefix}gains", said=GAINS
+        )
+        pictures.append(replace(drawn, caption=GAINS))
+    if len(behind):
         told = said_best(board)
-        best = _picture(figures.optimal_picture, chance, law, look, folder=folder, name=f"{prefix}optimal", said=told)
+        best = _picture(figures.optimal_picture, behind, law, look, folder=folder, name=f"{prefix}optimal", said=told)
         pictures.append(replace(best, caption=BEST))
     profiles = next(table for table in tables if table.name == "profiles")
     if len(profiles.frame):

@@ -5,32 +5,32 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from reports.boards.board import Board, boards
+from reports.boards.board import Board, Unpaid, boards
 from reports.reading.frame import Frames, read
+from reports.statistics.student import HERE
 from reports.tables.curves import curves
 from reports.tables.table import DASH, written
 
-_INTERVALS = (
-    "[95% intervals as in the figure, without what makes tasks differ in difficulty; the table has those with it]"
-)
+_INTERVALS = f"[95% intervals {HERE}: Student's t on means of seeds]"
 
 
-def summary(folders: Sequence[Path]) -> str:
+def summary(folders: Sequence[Path], *, unpaid: Unpaid = "apart") -> str:
     """:func:`text` of what is in ``folders``.
 
     Raises:
         UserError: one of them does not exist.
     """
-    return text(read([Path(folder) for folder in folders]))
+    return text(read([Path(folder) for folder in folders]), unpaid=unpaid)
 
 
-def text(frames: Frames) -> str:
+def text(frames: Frames, *, unpaid: Unpaid = "apart") -> str:
     """A plain aligned table: strategies, and for each budget the mean error with its interval.
 
-    A star marks what stands on the Pareto front; ``3/8`` behind an error means that it is over 3 of 8 tasks.
+    A star marks what stands on the Pareto front; ``7/8`` behind an error means that it is over 7 of 8 tasks;
+    alone, that too few could be paid for to compare their mean.
     """
     parts = []
-    for board in boards(frames):
+    for board in boards(frames, unpaid=unpaid):
         lines = _lines(board)
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         body = "\n".join(
@@ -71,12 +71,13 @@ def _lines(board: Board) -> list[list[str]]:
 def _cell(cell: Mapping[Hashable, Any]) -> str:
     if not cell["tasks"]:
         return "no result"
+    paid = "" if cell["complete"] else f" {cell['tasks']}/{cell['of_tasks']}"
+    if cell["apart"]:
+        return f"apart{paid}"
     text = written(cell["error"], "error")
-    if written(cell["eased_low"], "error") != DASH:
-        text += f" [{written(cell['eased_low'], 'error')}, {written(cell['eased_high'], 'error')}]"
-    if not cell["complete"]:
-        return f"{text} {cell['tasks']}/{cell['of_tasks']}"
-    return f"{text}{' *' if cell['on_front'] else ''}"
+    if written(cell["low"], "error") != DASH:
+        text += f" [{written(cell['low'], 'error')}, {written(cell['high'], 'error')}]"
+    return f"{text}{paid}{' *' if cell['on_front'] else ''}"
 
 
 def _runs_line(frames: Frames) -> str:

@@ -15,7 +15,7 @@ from reports.reading.agreement import PREDICTED, with_agreement
 from reports.reading.impersonal import without_folders, without_release
 from reports.reading.labels import labelled
 from reports.reading.sources import Source, sources
-from reports.statistics.metrics import chance_error
+from reports.reading.unrecorded import constant_error, family, pretrained_on
 
 MISSING = "missing"
 """Status of a task that its run has not come to."""
@@ -109,6 +109,7 @@ def _facts(run: RunFile) -> dict[str, Any]:
         "packages": run.packages,
         "hardware": run.hardware | {"system": without_release(str(run.hardware.get("system", "unknown")))},
         "threads": run.threads,
+        "pretrained_on": pretrained_on(setting.weights_hash, run.pretraining.stream or ""),
     }
 
 
@@ -169,16 +170,17 @@ def _task_facts(task: TaskFacts) -> dict[str, Any]:
         **{split: task.sizes.get(split, 0) for split in SPLITS},
         "dense_flops": dense,
         "epoch_flops": dense * task.sizes.get("train", 0),
-        "chance": chance_error(task.kind, task.num_classes),
+        "chance": constant_error(task),
+        "cluster": family(task),
     }
 
 
 # fmt: off
 _RUN_TEXT = ["key", "stream", "fingerprint", "strategy", "family", "source", "around", "budget", "backbone",
-             "weights_hash", "precision", "scoring", "commit", "started", "finished"]
+             "weights_hash", "precision", "scoring", "commit", "started", "finished", "pretrained_on"]
 _RUN_COUNTS = ["strategy_version", "seed", "size", "protocol_version", "attempts", "planned", "done", "threads"]
 _TASK_FACTS = ["run", "index", "task", "year", "domain", "kind", "num_classes", "provenance", "phase", "train", "dev",
-               "dev_test", "test", "dense_flops", "epoch_flops", "chance", "status"]
+               "dev_test", "test", "dense_flops", "epoch_flops", "chance", "cluster", "status"]
 _TASK_NUMBERS = ["error", "cross_entropy", "n", "flops", "seconds", "setup_flops", "cpu_seconds", "steps", "examples",
                  "parameters", "peak_bytes", "latency_seconds", "budget_flops", "flops_evaluate"]
 _RUN_COLUMNS = ["run", "folder", "status", "error", "used", *_RUN_TEXT, *_RUN_COUNTS, "options", "dirty", "packages",
@@ -216,7 +218,9 @@ def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str
     r["label"], apart = labelled(r)
     notes = [*notes, *apart]
     t = pd.DataFrame(tasks).reindex(columns=_with(tasks, [*_TASK_FACTS, *_TASK_NUMBERS]))
-    for column in t.columns.difference(["task", "domain", "kind", "provenance", "phase", "status", PREDICTED]):
+    for column in t.columns.difference(
+        ["task", "domain", "kind", "provenance", "phase", "cluster", "status", "prepared", PREDICTED]
+    ):
         t[column] = pd.to_numeric(t[column], errors="coerce")
     t = t.merge(r[["run", *CARRIED]], on="run", how="left", validate="many_to_one")
     t = with_agreement(t, reference=REFERENCE)

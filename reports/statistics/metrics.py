@@ -10,15 +10,15 @@ Floats = NDArray[np.float64]
 
 
 def chance_error(kind: str, num_classes: int) -> float:
-    """Error of guessing uniformly among ``num_classes``: 1 - 1/K. Not known for multilabel tasks: nan.
+    """Error of a constant prediction among ``num_classes`` equally frequent ones: 1 - 1/K; for multilabel tasks nan.
 
-    The average precision of guessing is a label's frequency, which a run does not record.
+    What it errs where classes are not equally frequent has to be counted: runs record it as ``constant_error``.
     """
     return math.nan if kind == "multilabel" or num_classes < 1 else 1 - 1 / num_classes
 
 
 def chance_normalized(error: ArrayLike, chance: ArrayLike) -> Floats:
-    """Error in units of the error of guessing: 0 is perfect, 1 is chance, above 1 worse than guessing."""
+    """Error in units of the best constant prediction's: 0 is perfect, above 1 is worse than not to look."""
     guess = np.asarray(chance, float)
     return np.asarray(error, float) / np.where(guess > 0, guess, np.nan)
 
@@ -46,6 +46,35 @@ def pareto_front(cost: ArrayLike, error: ArrayLike, *, slack: float = SLACK) -> 
         as_good = ok & (c <= c[i] * (1 + slack)) & (e <= e[i])
         front[i] = not (as_good & ((c < c[i] / (1 + slack)) | (e < e[i]))).any()
     return front
+
+
+def paired_front(cost: ArrayLike, error: ArrayLike, *, slack: float = SLACK) -> NDArray[np.bool_]:
+    """Which cells are not dominated, of ``cost`` and ``error`` (cells, tasks), nan where a cell could not pay for one.
+
+    As :func:`pareto_front` of means, but each two cells are compared on the tasks that both have, so that nobody gains
+    by leaving out what is hard. Of two without a task in common neither dominates.
+    """
+    c, e = np.asarray(cost, float), np.asarray(error, float)
+    there = np.isfinite(c) & np.isfinite(e)
+    paid = there.astype(float)
+    shared = paid @ paid.T
+    # (i, j): the mean of i over the tasks that i and j share.
+    mean_c, mean_e = (np.where(there, x, 0.0) @ paid.T / np.maximum(shared, 1) for x in (c, e))
+    as_good = (mean_c * (1 + slack) >= mean_c.T) & (mean_e + 1e-12 >= mean_e.T)
+    better = (mean_c / (1 + slack) > mean_c.T) | (mean_e - 1e-12 > mean_e.T)
+    return np.asarray(there.any(axis=1) & ~((shared > 0) & as_good & better).any(axis=1))
+
+
+def between(error: ArrayLike, frozen: ArrayLike, best: ArrayLike, *, least: float = 0.01) -> Floats:
+    """Where an error lies between the frozen head's, 0, and the best known one, 1; below 0 and above 1 as it comes.
+
+    nan where the two lie within ``least`` of each other: there is nothing to measure then. Neither is an entrant's own
+    least or largest error, so that who takes part does not move a score.
+    """
+    e, f, b = (np.asarray(x, float) for x in (error, frozen, best))
+    room = f - b
+    shares: Floats = (f - e) / np.where(room >= least, room, np.nan)
+    return shares
 
 
 def accuracy_at(cost: ArrayLike, accuracy: ArrayLike, where: ArrayLike) -> Floats:

@@ -1,45 +1,68 @@
-"""What should I use? The strategy that is best at a FLOPs budget, and how sure the results are of that."""
+"""What should I use? The strategy that leads at a FLOPs budget, pair by pair, and how sure the results are of that."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.core.errors import UserError, unknown
-from reports.boards.board import Board, boards
+from reports.boards.board import ENOUGH, Board, Unpaid, boards
 from reports.reading.frame import read
-from reports.statistics.bootstrap import Draws, mean_of
 from reports.statistics.metrics import SLACK
-from reports.tables.optimal import Floats, chances
+from reports.statistics.student import FEWEST, HERE, LIKE, Both, Estimate, both, here, seed_means
 
-SURE = 0.8
-"""Below this chance of being best, the data do not tell."""
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A strategy at the asked budget: its mean error there with a 95% interval, and the chance that it is best."""
+    """A strategy at the asked budget.
+
+    Attributes:
+        error, low, high: mean over the tasks it could pay for, and its 95% interval on these tasks.
+        behind: how far the leader is ahead of it on the tasks that both could pay for; None for the leader.
+        tasks: how many it could pay for. held: its largest budget is smaller than the asked one.
+    """
 
     strategy: str
     error: float
     low: float
     high: float
-    chance: float
+    behind: Both | None
+    tasks: int
     held: bool
+
+    def plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        gap = (
+            {}
+            if self.behind is None
+            else {"behind_here": _plain(self.behind.here), "behind_like": _plain(self.behind.like)}
+        )
+        return {key: value for key, value in vars(self).items() if key != "behind"} | gap
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What the runs of one board say. ``candidates``: the most likely first. ``tells``: whether they single one out."""
+    """What the runs of one board say.
+
+    Attributes:
+        candidates: the leader first, then the others by how far they are behind.
+        apart: strategies that could pay for too few tasks, with how many.
+        tells, tells_like: whether the leader is surely ahead of each other, on these tasks and on tasks like these.
+    """
 
     board: str
     flops: float
     domain: str | None
     candidates: tuple[Candidate, ...]
+    apart: tuple[tuple[str, int], ...]
     tells: bool
+    tells_like: bool
     n: int
     tasks: int
     said: str
@@ -50,20 +73,27 @@ class Advice:
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
-            "board": self.board, "flops": self.flops, "domain": self.domain, "tells": self.tells, "n": self.n,
-            "tasks": self.tasks, "said": self.said, "candidates": [vars(c) for c in self.candidates],
+            "board": self.board, "flops": self.flops, "domain": self.domain, "tells_here": self.tells,
+            "tells_like": self.tells_like, "n": self.n, "tasks": self.tasks, "said": self.said,
+            "apart": dict(self.apart), "candidates": [one.plain() for one in self.candidates],
         }  # fmt: skip
 
 
-def advise(folders: Sequence[Path], flops: float, domain: str | None = None) -> list[Advice]:
-    """For each board, the best strategy at ``flops`` charged FLOPs a task, over the tasks of ``domain`` if given.
+def advise(
+    folders: Sequence[Path], flops: float, domain: str | None = None, *, unpaid: Unpaid = "apart"
+) -> list[Advice]:
+    """For each board, the leader at ``flops`` charged FLOPs a task, over the tasks of ``domain`` if given.
+
+    Args:
+        unpaid: whether a task that a budget could not pay for is left out or counts as the constant prediction.
 
     Raises:
         UserError: a folder does not exist or holds no result, no task has that domain, or ``flops`` is not above zero.
     """
     if not (math.isfinite(flops) and flops > 0):
         raise UserError(f"cannot advise at {flops:g} FLOPs: expected FLOPs a task, above zero, such as 1e11")
-    found = [board for board in boards(read([Path(folder) for folder in folders])) if len(board.tasks)]
+    frames = read([Path(folder) for folder in folders])
+    found = [board for board in boards(frames, unpaid=unpaid) if len(board.tasks)]
     if not found:
         raise UserError(f"no result in {', '.join(map(str, folders))}: run a suite first, 'harness run default'")
     domains = {str(name) for board in found for name in board.tasks["domain"]}
@@ -75,43 +105,92 @@ def advise(folders: Sequence[Path], flops: float, domain: str | None = None) -> 
     return [_advice(board, flops, exact) for board in mine]
 
 
+class _Curve(NamedTuple):
+    """A strategy over its budgets: charged FLOPs (budgets,), and errors (budgets, tasks, seeds)."""
+
+    budgets: list[str]
+    costs: Floats
+    errors: Floats
+
+
 def _advice(board: Board, flops: float, domain: str | None) -> Advice:
     places = [i for i, name in enumerate(board.tasks["domain"]) if domain in (None, name)]
-    draws = Draws(len(places), max(1, len(board.seeds)))
-    drawn, values, held, n = {}, {}, {}, 0
-    lows, highs = [], []
-    for label in board.labels:
-        curve = _curve(board, label, places)
-        if not curve:
-            continue
-        costs = np.asarray([cost for cost, _ in curve])
-        lows.append(costs[0])
-        highs.append(costs[-1])
-        if flops < costs[0] / (1 + SLACK):
-            continue
+    clusters = [board.clusters[place] for place in places]
+    curves = {label: curve for label in board.labels if (curve := _curve(board, label, places)) is not None}
+    at, held, exact, apart = {}, {}, set(), []
+    for label, curve in curves.items():
         # More than the last budget is never needed: what was reached there is kept. Less than the first is unknown.
         # No run stops to the FLOP at its budget: what is within the slack counts as there.
-        weight = np.asarray([np.interp(math.log(flops), np.log(costs), unit) for unit in np.eye(len(costs))])
-        drawn[label] = np.tensordot(weight, np.stack([draws.means(table) for _, table in curve]), axes=1)
-        values[label] = float(weight @ np.asarray([mean_of(table) for _, table in curve]))
-        held[label] = bool(flops > costs[-1] * (1 + SLACK)) and not _by_itself(board, label)
-        n = max(n, int((~np.isnan(curve[-1][1])).sum()))
-    candidates = _ranked(drawn, values, held)
-    best = candidates[0] if candidates else None
-    tells = best is not None and best.chance >= SURE and len(candidates) > 1 and not best.held and len(places) > 1
-    said = _said(board, flops, domain, candidates, tells, len(places), n, lows, highs)
-    return Advice(board.title, flops, domain, candidates, tells, n, len(places), said)
+        if flops < curve.costs[0] / (1 + SLACK):
+            continue
+        weight = np.asarray(
+            [np.interp(math.log(flops), np.log(curve.costs), unit) for unit in np.eye(len(curve.costs))]
+        )
+        # A task counts where all budgets around the asked one could pay for it.
+        errors = np.tensordot(weight[weight > 0], curve.errors[weight > 0], axes=1)
+        paid = int((~np.isnan(errors)).any(axis=1).sum())
+        if paid < ENOUGH * len(places) - 1e-9:
+            apart.append((label, paid))
+            continue
+        at[label] = errors
+        if all(
+            (label, budget) in board.unchanging for budget, use in zip(curve.budgets, weight > 0, strict=True) if use
+        ):
+            exact.add(label)
+        held[label] = bool(flops > curve.costs[-1] * (1 + SLACK)) and not _by_itself(board, label)
+    order = _order(at)
+    found: list[Candidate] = []
+    for label in order:
+        error = here(at[label], exact=label in exact)
+        alike = {label, order[0]} <= exact
+        gap = None if label == order[0] else both(at[label] - at[order[0]], clusters, exact=alike)
+        found.append(Candidate(label, error.value, *error.share, gap, error.tasks, held[label]))
+    found[1:] = sorted(found[1:], key=lambda c: c.behind.here.value if c.behind else 0.0)
+    n = max((int((~np.isnan(table)).sum()) for table in at.values()), default=0)
+    sure = {scope: _sure(found, scope) for scope in (HERE, LIKE)}
+    said = _said(board, flops, domain, found, apart, sure, len(places), n, curves)
+    return Advice(board.title, flops, domain, tuple(found), tuple(apart), sure[HERE], sure[LIKE], n, len(places), said)
 
 
-def _curve(board: Board, label: str, places: list[int]) -> list[tuple[float, Floats]]:
-    """(charged FLOPs, errors of the tasks in ``places``) for every budget with all of them, from cheap to dear."""
+def _curve(board: Board, label: str, places: list[int]) -> _Curve | None:
+    """The budgets that paid for any task of ``places``, from cheap to dear."""
     found = []
     for budget in board.budgets:
         table = board.values(label, budget)[places]
-        cost = mean_of(board.values(label, budget, "flops")[places])
-        if (~np.isnan(table)).any(axis=1).all() and cost > 0:
-            found.append((cost, table))
-    return sorted(found, key=lambda pair: pair[0])
+        each = seed_means(board.values(label, budget, "flops")[places])
+        cost = float(np.nanmean(each)) if not np.isnan(each).all() else math.nan
+        if not np.isnan(table).all() and cost > 0:
+            found.append((cost, budget, table))
+    if not found:
+        return None
+    found.sort(key=lambda one: one[0])
+    costs = np.asarray([cost for cost, _, _ in found])
+    return _Curve([budget for _, budget, _ in found], costs, np.stack([table for _, _, table in found]))
+
+
+def _order(at: dict[str, Floats]) -> list[str]:
+    """Labels by how many others they are ahead of on the tasks that both could pay for, then by how far on average."""
+    if not at:
+        return []
+    means = np.stack([seed_means(table) for table in at.values()])
+    paid = (~np.isnan(means)).astype(float)
+    of = np.where(paid > 0, means, 0.0) @ paid.T / np.maximum(paid @ paid.T, 1)
+    gap = of.T - of
+    rank = sorted(range(len(means)), key=lambda i: (-(gap[i] > 1e-12).sum(), -gap[i].mean(), i))
+    return [list(at)[i] for i in rank]
+
+
+def _sure(found: list[Candidate], scope: str) -> bool:
+    """Whether the leader is ahead of each other by an interval above 0; it must be better than every one of them."""
+    if len(found) < 2 or found[0].held:
+        return False
+    gaps = [_of(candidate, scope) for candidate in found[1:]]
+    return all(gap.known and gap.low > 0 for gap in gaps)
+
+
+def _of(candidate: Candidate, scope: str) -> Estimate:
+    assert candidate.behind is not None
+    return candidate.behind.here if scope == HERE else candidate.behind.like
 
 
 def _by_itself(board: Board, label: str) -> bool:
@@ -121,44 +200,71 @@ def _by_itself(board: Board, label: str) -> bool:
     return bool((part["status"] == "done").all())
 
 
-def _ranked(drawn: dict[str, Floats], values: dict[str, float], held: dict[str, bool]) -> tuple[Candidate, ...]:
-    if not drawn:
-        return ()
-    sure = chances(np.stack(list(drawn.values())))
-    found = []
-    for (label, means), chance in zip(drawn.items(), sure, strict=True):
-        low, high = np.quantile(means, [0.025, 0.975])
-        found.append(Candidate(label, values[label], float(low), float(high), float(chance), held[label]))
-    return tuple(sorted(found, key=lambda c: (-c.chance, c.error)))
+def _plain(one: Estimate) -> dict[str, float | None]:
+    ends = {"value": one.value, "low": one.low, "high": one.high}
+    return {key: None if math.isnan(value) else value for key, value in ends.items()}
 
 
 def _said(
-    board: Board, flops: float, domain: str | None, candidates: tuple[Candidate, ...], tells: bool, tasks: int, n: int,
-    lows: list[float], highs: list[float],
+    board: Board, flops: float, domain: str | None, found: list[Candidate], apart: list[tuple[str, int]],
+    sure: dict[str, bool], tasks: int, n: int, curves: dict[str, _Curve],
 ) -> str:  # fmt: skip
     on = f"{tasks} {'task' if tasks == 1 else 'tasks'}{f' of {domain}' if domain else ''}, n = {n}"
     head = f"{board.title}; {flops:.3g} FLOPs a task; {on}"
-    if not lows:
-        return f"{head}\nThe data do not tell: no strategy has all of these tasks yet."
-    measured = f"measured from {min(lows):.3g} to {max(highs):.3g} FLOPs a task"
-    if not candidates:
-        return f"{head}\nThe data do not tell: nothing was run this cheaply ({measured})."
-    best = candidates[0]
+    if not curves:
+        return f"{head}\nThe data do not tell: no strategy has a result on these tasks yet."
+    costs = np.concatenate([curve.costs for curve in curves.values()])
+    measured = f"measured from {costs.min():.3g} to {costs.max():.3g} FLOPs a task"
     lines = [head]
-    if tells:
-        lines.append(f"Use {best.strategy}: the best with probability {best.chance:.0%}.")
-    else:
-        why = (
-            f"{best.strategy} spent at most less than that ({measured})" if best.held
-            else "there is one task only" if tasks == 1
-            else "only one strategy was run there" if len(candidates) == 1
-            else f"{best.strategy} leads, but is the best with probability {best.chance:.0%} only"
-        )  # fmt: skip
-        lines.append(f"The data do not tell: {why}.")
-    width = max(len(c.strategy) for c in candidates[:5])
-    lines += [
-        f"  {c.strategy:{width}}  error {c.error:.3f} [{c.low:.3f}, {c.high:.3f}]  best with probability {c.chance:.0%}"
-        f"{'  (its largest budget)' if c.held else ''}"
-        for c in candidates[:5]
-    ]
-    return "\n".join(lines)
+    if not found:
+        nothing = (
+            "nothing could pay for enough of the tasks there" if apart else f"nothing was run this cheaply ({measured})"
+        )
+        return "\n".join([head, f"The data do not tell: {nothing}.", *_apart(apart, tasks)])
+    leader = found[0]
+    lines += [_verdict(found, scope, sure[scope], measured) for scope in (HERE, LIKE)]
+    width = max(len(one.strategy) for one in found[:5])
+    ends = [f"  {leader.strategy:{width}}  error {_error(leader, tasks)}  leads"]
+    for one in found[1:5]:
+        gap = _of(one, HERE)
+        ends.append(f"  {one.strategy:{width}}  error {_error(one, tasks)}  behind by {_gap(gap)} {HERE}")
+    return "\n".join([*lines, *ends, *_apart(apart, tasks)])
+
+
+def _verdict(found: list[Candidate], scope: str, sure: bool, measured: str) -> str:
+    leader = found[0]
+    if leader.held:
+        return f"{_capital(scope)} the data do not tell: {leader.strategy} spent at most less than that ({measured})."
+    if len(found) == 1:
+        return f"{_capital(scope)} the data do not tell: only one strategy was run there."
+    gaps = {one.strategy: _of(one, scope) for one in found[1:]}
+    if not all(gap.known for gap in gaps.values()):
+        clusters = next(iter(gaps.values())).clusters
+        few = "one seed only" if scope == HERE else f"{clusters} clusters of tasks, fewer than {FEWEST}"
+        return f"{_capital(scope)} the data do not tell: {few}; {leader.strategy} leads."
+    nearest = min(gaps, key=lambda label: gaps[label].low)
+    if sure:
+        next_one = f"{nearest} is behind by {_gap(gaps[nearest])}"
+        return f"{_capital(scope)}: Use {leader.strategy}, ahead of each other: {next_one}."
+    alike = [label for label, gap in gaps.items() if not gap.low > 0]
+    more = f", and {len(alike) - 3} more" if len(alike) > 3 else ""
+    return f"{_capital(scope)} the data do not tell {leader.strategy}, which leads, from {', '.join(alike[:3])}{more}."
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _error(one: Candidate, tasks: int) -> str:
+    ends = "" if math.isnan(one.low) else f" [{one.low:.3f}, {one.high:.3f}]"
+    paid = "" if one.tasks == tasks else f" ({one.tasks} tasks)"
+    return f"{one.error:.3f}{ends}{paid}{' (its largest budget)' if one.held else ''}"
+
+
+def _gap(gap: Estimate) -> str:
+    ends = f" [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]" if gap.known else ""
+    return f"{100 * gap.value:+.1f} points{ends}"
+
+
+def _apart(apart: list[tuple[str, int]], tasks: int) -> list[str]:
+    return [f"  apart: {label} could pay for {paid} of {tasks} tasks" for label, paid in apart]

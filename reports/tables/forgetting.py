@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reports.boards.board import Board
 from reports.reading.frame import Frames
-from reports.statistics.bootstrap import percentile
+from reports.statistics.student import HERE, of_units
 from reports.tables.table import Column, Table
 
 Floats = NDArray[np.float64]
@@ -51,19 +51,17 @@ def forgetting_table(board: Board, frames: Frames) -> Table:
             if row["task"] in places:
                 final[places[row["task"]], board.seeds.index(int(row["seed"]))] = error
         gap = (own - final)[:-1]
-        seeds = ~np.isnan(gap).all(axis=0)
-        values = [backward_transfer(own[:, s], final[:, s]) for s in np.flatnonzero(seeds)]
-        value = float(np.mean(values)) if values else math.nan
-        drawn = board.draws.means(np.vstack([gap, np.full((1, gap.shape[1]), math.nan)]))
-        interval = percentile(value, drawn, gap)
+        whole = np.flatnonzero(~np.isnan(gap).any(axis=0))
+        units = np.asarray([backward_transfer(own[:, seed], final[:, seed]) for seed in whole])
+        interval = of_units(HERE, units, n=int((~np.isnan(gap)).sum()), tasks=len(gap), seeds=len(whole))
         rows.append(
             {
                 "strategy": label,
                 "budget": budget,
-                "backward": value,
+                "backward": interval.value,
                 "low": interval.low,
                 "high": interval.high,
-                "forgetting": -value,
+                "forgetting": -interval.value,
                 "worst": float(np.nanmax(final)) if not np.isnan(final).all() else math.nan,
                 "n": interval.n,
             }
@@ -73,12 +71,14 @@ def forgetting_table(board: Board, frames: Frames) -> Table:
         "Forgetting",
         "Only strategies whose weights are shared by tasks can forget: those that were tested again on all tasks at "
         "the end. Backward transfer: accuracy at the end minus accuracy right after learning, mean over all tasks but "
-        "the last, divided by T - 1. All others keep a net for each task; their forgetting is zero by construction.",
+        f"the last, divided by T - 1, with a 95% interval {HERE} (Student's t on seeds). All others keep a net for "
+        f"each "
+        "task; their forgetting is zero by construction.",
         pd.DataFrame(rows, columns=["strategy", "budget", "backward", "low", "high", "forgetting", "worst", "n"]),
         (
             Column("strategy", "Strategy"),
             Column("budget", "Budget"),
-            Column("backward", "Backward transfer [95%]", "signed", low="low", high="high"),
+            Column("backward", f"Backward transfer [95% {HERE}]", "signed", low="low", high="high"),
             Column("forgetting", "Forgetting", "signed"),
             Column("worst", "Worst error at the end", "error"),
             Column("n", "n", "count"),

@@ -8,7 +8,8 @@ from scipy.stats import rankdata
 
 from reports.boards.board import Board
 from reports.reading.frame import MISSING
-from reports.statistics.bootstrap import seed_means
+from reports.statistics.student import seed_means
+from reports.tables.ranks import TIE
 from reports.tables.table import Column, Table
 
 
@@ -22,7 +23,7 @@ def matrix_table(board: Board, budget: str) -> Table:
     for place, task in enumerate(board.tasks.itertuples()):
         errors = np.asarray([means[label][place] for label in labels])
         key = f"{place}: {task.task}"
-        ranks = rankdata(errors, nan_policy="omit")
+        ranks = rankdata(np.round(errors, TIE), nan_policy="omit")
         last = max(1.0, float(np.isfinite(errors).sum()) - 1)
         columns[key] = list(errors)
         # By rank: one failure far off would otherwise make all the rest look alike.

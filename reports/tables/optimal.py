@@ -1,108 +1,119 @@
-"""Which strategy is best at which budget, and how sure is that? Winners, their chances, and where they cross."""
+"""Which strategy is best at which budget, and how sure is that? Leaders, who cannot be told from them, crossings."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from reports.boards.board import Board
+from reports.boards.board import ENOUGH, Board
 from reports.boards.evidence import keep_of
-from reports.statistics.bootstrap import mean_of
+from reports.statistics.student import HERE, LIKE, Estimate, mean_of
 from reports.tables.table import Column, Table
 
-Floats = NDArray[np.float64]
-
-
-def chances(means: Floats) -> Floats:
-    """Share of resamples, of ``means`` (strategies, resamples), in which each strategy has the least error."""
-    share: Floats = np.bincount(means.argmin(axis=0), minlength=len(means)) / means.shape[1]
-    return share
-
-
 # fmt: off
-_OPTIMAL = ["budget", "strategy", "chance", "keep", "error", "low", "high", "next", "gap", "gap_low", "gap_high",
-            "strategies", "n"]
+_OPTIMAL = ["budget", "strategy", "keep", "error", "low", "high", "next", "gap", "gap_low", "gap_high", "like",
+            "like_low", "like_high", "alike", "alike_like", "strategies", "apart", "n"]
+_BEHIND = ["budget", "strategy", "behind", "low", "high", "like", "like_low", "like_high", "flops", "tasks", "n"]
 # fmt: on
 
 
 def optimal_table(board: Board) -> Table:
-    """The best strategy at each budget, the chance that it is the best, and the next."""
+    """The leader at each budget, how far the next is behind, and which others it cannot be told from."""
     rows = []
-    for budget in board.budgets:
-        labels = [x for x in board.labels if (x, budget) in board.cells and board.complete(x, budget)]
-        if not labels:
-            continue
-        sure = chances(np.stack([board.means(x, budget) for x in labels]))
-        order = sorted(range(len(labels)), key=lambda i: mean_of(board.values(labels[i], budget)))
-        best, after = labels[order[0]], labels[order[1]] if len(order) > 1 else None
-        interval = board.interval(best, budget)
-        gap = board.difference((after, budget), (best, budget)) if after else None
-        keep = keep_of(board, best) if "keep" in board.options.get(best, {}) else math.nan
+    for budget, found in board.leads.items():
+        best, after = found.leader[0], found.order[1][0] if len(found.order) > 1 else None
+        error = board.estimate(best, budget)
+        gap = found.gaps[after, budget] if after else None
+        apart = [x for x in board.labels if (x, budget) in board.cells and not board.enough(x, budget)]
         rows.append(
             {
                 "budget": budget,
                 "strategy": best,
-                "chance": float(sure[order[0]]),
-                "keep": keep,
-                "error": interval.value,
-                "low": interval.low,
-                "high": interval.high,
+                "keep": keep_of(board, best) if "keep" in board.options.get(best, {}) else math.nan,
+                "error": error.value,
+                "low": error.share[0],
+                "high": error.share[1],
                 "next": after or "",
-                "gap": gap.value if gap else math.nan,
-                "gap_low": gap.low if gap else math.nan,
-                "gap_high": gap.high if gap else math.nan,
-                "strategies": len(labels),
-                "n": interval.n,
+                **_ends("gap", gap.here if gap else None),
+                **_ends("like", gap.like if gap else None),
+                "alike": _alike([label for label, _ in found.alike(HERE)]) if gap else "",
+                "alike_like": _alike([label for label, _ in found.alike(LIKE)]) if gap else "",
+                "strategies": len(found.order),
+                "apart": ", ".join(apart),
+                "n": error.n,
             }
         )
     return Table(
         "optimal",
         "Best at each budget",
-        "Among the strategies with every task at that budget. The chance of being best is the share of bootstrap "
-        "resamples of tasks and seeds in which it has the least mean error; near 1 over their number, the data do not "
-        "tell.",
+        "The strategy that is ahead of the most others, each two compared on the tasks that both could pay for. It is "
+        "surely the best where nobody stands under 'not told apart': then each of the others is behind by a 95% "
+        f"interval (Student's t) that lies above 0, {HERE} (seeds drawn) or {LIKE} (clusters of tasks drawn). Listed "
+        f"apart: what could pay for fewer than {ENOUGH:.0%} of the tasks.",
         pd.DataFrame(rows, columns=_OPTIMAL),
         (
             Column("budget", "Budget"),
             Column("strategy", "Strategy"),
-            Column("chance", "Chance it is best", "chance"),
             Column("keep", "Keep-ratio", "number"),
-            Column("error", "Error [95%]", "error", low="low", high="high"),
+            Column("error", f"Error [95% {HERE}]", "error", low="low", high="high"),
             Column("next", "Next"),
-            Column("gap", "Next is behind by [95%]", "signed", low="gap_low", high="gap_high"),
+            Column("gap", f"Next is behind by [95% {HERE}]", "signed", low="gap_low", high="gap_high"),
+            Column("like", f"... [95% {LIKE}]", "signed", low="like_low", high="like_high"),
+            Column("alike", f"Not told apart {HERE}"),
+            Column("alike_like", f"Not told apart {LIKE}"),
             Column("strategies", "Of", "count"),
+            Column("apart", "Listed apart"),
             Column("n", "n", "count"),
         ),
         filters={"budget": "budget"},
     )  # fmt: skip
 
 
-def chance_table(board: Board) -> pd.DataFrame:
-    """For each budget and complete strategy, the chance that it is the best there: what the picture shows."""
+def _ends(name: str, one: Estimate | None) -> dict[str, float]:
+    value, low, high = (one.value, one.low, one.high) if one else (math.nan,) * 3
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _alike(labels: list[str]) -> str:
+    return ", ".join(labels) or "none"
+
+
+def behind_table(board: Board) -> Table:
+    """How far each strategy is behind the leader of its budget: what the picture of leaders shows."""
     rows = []
-    for budget in board.budgets:
-        labels = [x for x in board.labels if (x, budget) in board.cells and board.complete(x, budget)]
-        if labels:
-            sure = chances(np.stack([board.means(x, budget) for x in labels]))
-            costs = [mean_of(board.values(x, budget, "flops")) for x in labels]
-            rows += [(budget, *row) for row in zip(labels, sure, costs, strict=True)]
-    return pd.DataFrame(rows, columns=["budget", "strategy", "chance", "flops"])
-
-
-def chances_table(board: Board) -> Table:
-    """The numbers behind the picture of chances."""
+    for budget, found in board.leads.items():
+        for cell in found.order:
+            gap = found.gaps.get(cell)
+            rows.append(
+                {
+                    "budget": budget,
+                    "strategy": cell[0],
+                    **_ends("behind", gap.here if gap else None),
+                    **_ends("like", gap.like if gap else None),
+                    "flops": mean_of(board.values(*cell, "flops")),
+                    "tasks": gap.here.tasks if gap else math.nan,
+                    "n": gap.here.n if gap else math.nan,
+                }
+            )
+            rows[-1] |= {"low": rows[-1].pop("behind_low"), "high": rows[-1].pop("behind_high")}
+            if not gap:
+                rows[-1]["behind"] = 0.0
     return Table(
-        "chances",
-        "Chance of being best",
-        "Share of bootstrap resamples of tasks and seeds in which a strategy has the least mean error at its budget.",
-        chance_table(board),
+        "behind",
+        "Behind the leader of each budget",
+        "Points of accuracy that the leader is ahead of each strategy, over the tasks that both could pay for, with "
+        "95% "
+        f"intervals {HERE} and {LIKE}. One that holds 0 does not tell the two apart.",
+        pd.DataFrame(rows, columns=_BEHIND),
         (
             Column("strategy", "Strategy"),
             Column("budget", "Budget"),
             Column("flops", "FLOPs a task", "flops"),
-            Column("chance", "Chance it is best", "chance"),
+            Column("behind", f"Behind by [95% {HERE}]", "points", low="low", high="high"),
+            Column("like", f"... [95% {LIKE}]", "points", low="like_low", high="like_high"),
+            Column("tasks", "Tasks", "count"),
+            Column("n", "n", "count"),
         ),
         row_head=2,
         filters={"strategy": "strategy", "budget": "budget"},
@@ -120,7 +131,7 @@ class Crossing(NamedTuple):
 
 def crossings(board: Board, curves: pd.DataFrame) -> list[Crossing]:
     """Where two strategies' mean errors cross, among those that are best at some budget, over charged FLOPs."""
-    whole = curves[curves["complete"].astype(bool)]
+    whole = curves[~curves["apart"].astype(bool)]
     winners = list(dict.fromkeys(optimal_table(board).frame["strategy"]))
     found = []
     for i, a in enumerate(winners):

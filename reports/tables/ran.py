@@ -102,7 +102,7 @@ def _reason(task: str, run: str) -> str:
         )
     return {
         "infeasible": "infeasible: the budget does not pay for one example a class",
-        "diverged": "diverged: the loss was not finite",
+        "diverged": "diverged: the loss ended above its start, or was not finite",
     }.get(task, "learnt, and no error on record")
 
 

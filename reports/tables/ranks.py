@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from reports.boards.board import Board
-from reports.statistics.bootstrap import seed_means
+from reports.statistics.student import seed_means
 from reports.tables.table import Column, Table
 
 Floats = NDArray[np.float64]
 ALPHA = 0.05
+TIE = 9
+"""Decimals beyond which errors are float noise: means of equal errors are equal."""
 
 
 class Ranks(NamedTuple):
@@ -32,6 +34,7 @@ def ranks(errors: Floats) -> Ranks:
     (k+1) / (6 n)) with q the studentized range over sqrt(2) (Demsar, JMLR 7, 2006). nan with fewer than 3 strategies or
     2 tasks.
     """
+    errors = np.round(errors, TIE)
     n, k = errors.shape
     mean = rankdata(errors, axis=1).mean(axis=0) if n else np.full(k, math.nan)
     if k < 3 or n < 2:
@@ -54,11 +57,12 @@ THRESHOLDS = np.linspace(0, 1, 21)
 
 def profiles_table(board: Board) -> Table:
     """The performance profiles of all strategies with every task at the largest budget at which there is one."""
-    whole = {b: [x for x in board.labels if (x, b) in board.cells and board.complete(x, b)] for b in board.budgets}
+    whole = {b: [x for x in board.labels if board.enough(x, b)] for b in board.budgets}
     budget = next((b for b in reversed(board.budgets) if whole[b]), "")
     rows = []
+    paid = _paid_by_all(board, whole.get(budget, []), budget)
     for label in whole.get(budget, ()):
-        values = board.values(label, budget)
+        values = board.values(label, budget)[paid]
         shares = profile(values, THRESHOLDS)
         keyed = {f"at_{x:.2f}": float(share) for x, share in zip(THRESHOLDS, shares, strict=True)}
         rows.append({"strategy": label, "budget": budget, **keyed, "n": int((~np.isnan(values)).sum())})
@@ -66,7 +70,8 @@ def profiles_table(board: Board) -> Table:
         "profiles",
         "Performance profiles",
         f"Share of tasks and seeds whose error is at most the given one{budget and ', at '}{budget}, of the strategies "
-        "with every task there. A line above another all along is better on every level of difficulty.",
+        "that could pay for enough of them there, on the tasks that all of these could. A line above another all "
+        "along is better on every level of difficulty.",
         pd.DataFrame(rows, columns=["strategy", "budget", *(f"at_{x:.2f}" for x in THRESHOLDS), "n"]),
         (
             Column("strategy", "Strategy"),
@@ -79,15 +84,21 @@ def profiles_table(board: Board) -> Table:
     )
 
 
+def _paid_by_all(board: Board, labels: list[str], budget: str) -> NDArray[np.bool_]:
+    """Which tasks all of ``labels`` have an error of, (tasks,)."""
+    there = [~np.isnan(board.values(label, budget)).all(axis=1) for label in labels]
+    return np.asarray(np.all(there, axis=0)) if there else np.zeros(len(board.tasks), dtype=bool)
+
+
 def ranks_table(board: Board) -> Table:
-    """A row for each budget and complete strategy: its mean rank, and which others it cannot be told from."""
+    """A row for each budget and strategy that could pay for enough tasks: its mean rank, and which others are alike."""
     rows = []
     for budget in board.budgets:
-        labels = [label for label in board.labels if (label, budget) in board.cells and board.complete(label, budget)]
+        labels = [label for label in board.labels if board.enough(label, budget)]
         if not labels:
             continue
         errors = np.stack([seed_means(board.values(label, budget)) for label in labels], axis=1)
-        found = ranks(errors)
+        found = ranks(errors[_paid_by_all(board, labels, budget)])
         for place in np.argsort(found.mean, kind="stable"):
             near = np.abs(found.mean - found.mean[place]) < found.critical
             others = [label for i, label in enumerate(labels) if near[i] and i != place]
@@ -106,7 +117,9 @@ def ranks_table(board: Board) -> Table:
     return Table(
         "ranks",
         "Ranks and critical differences",
-        "Mean rank over tasks of the seed means, 1 the best, among strategies with every task at that budget. Ranks "
+        "Mean rank over tasks of the seed means, 1 the best, among the strategies that could pay for enough tasks at "
+        "that budget, "
+        "on those that all of them could. Ranks "
         "that lie within the critical difference (Nemenyi, 5%, corrected for all pairs) are not told apart; p is "
         "Friedman's for 'all are alike'. With few tasks only large differences can show.",
         pd.DataFrame(rows, columns=["budget", "strategy", "rank", "critical", "alike", "p", "strategies", "n"]),

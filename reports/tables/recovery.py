@@ -7,8 +7,8 @@ import pandas as pd
 
 from reports.boards.board import Board
 from reports.boards.evidence import forward_flops
-from reports.statistics.bootstrap import mean_of
 from reports.statistics.metrics import compute_to_accuracy
+from reports.statistics.student import mean_of
 from reports.tables.table import Column, Table
 
 TARGET = 0.95
@@ -33,13 +33,13 @@ def recovery_table(board: Board, curves: pd.DataFrame) -> Table:
     """A row for each strategy whose net is smaller than the dense one's, against the dense net."""
     reference = board.reference
     dense = forward_flops(board, reference) if reference else math.nan
-    best = 1 - curves.loc[(curves["strategy"] == reference) & curves["complete"].astype(bool), "error"].min()
+    best = 1 - curves.loc[(curves["strategy"] == reference) & ~curves["apart"].astype(bool), "error"].min()
     there = [name for name in OPTIONAL if name in board.rows and board.rows[name].notna().any()]
     train = board.tasks["train"].to_numpy(float)[:, None]
     rows = []
     for label in board.labels:
         mine = forward_flops(board, label)
-        part = curves[(curves["strategy"] == label) & curves["complete"].astype(bool)].sort_values("flops")
+        part = curves[(curves["strategy"] == label) & ~curves["apart"].astype(bool)].sort_values("flops")
         if label == reference or not mine < dense * 0.999 or part.empty:
             continue
         budgets = [str(b) for b in part["budget"]]
@@ -69,7 +69,8 @@ def recovery_table(board: Board, curves: pd.DataFrame) -> Table:
         "recovery",
         "What a smaller net costs, and what it takes to recover",
         f"Recovered means {TARGET:.0%} of the dense net's best mean accuracy ({best:.3f}), linear in ln C between "
-        "budgets. Only budgets with every task count; what was measured besides errors is that of the largest. Share "
+        "budgets. Only budgets that paid for enough tasks count; what was measured besides errors is that of the "
+        "largest. Share "
         "of the data: examples seen over training images, repeats counted. Paid for: predictions until what was spent "
         "before the stream is saved again by cheaper predictions."
         + (f" Not recorded by these runs: {', '.join(absent)}." if absent else ""),

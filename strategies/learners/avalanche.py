@@ -63,6 +63,11 @@ class Avalanche(Learner):
 
     def __post_init__(self) -> None:
         known(self.recipe)
+        if self.recipe.choose not in (None, "end"):
+            raise UserError(
+                f"avalanche(choose={self.recipe.choose}): its one net goes on to the next task with the weights that "
+                "it ends with; leave out choose"
+            )
         self.method = SHORT.get(self.method, self.method)
         if self.method not in METHODS:
             raise unknown("method of Avalanche", self.method, [*METHODS, *SHORT])

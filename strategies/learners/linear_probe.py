@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from harness.compute.backbone import Classifier, zero_head
 from harness.compute.flops import flops_train
 from harness.compute.memoised import Memoised
+from harness.core.errors import UserError
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.context import Context
 from harness.learning.recipe import Recipe
 from harness.learning.strategy import Learner
 from harness.learning.training import fit
-from strategies.learners.recipes import version_with
 from strategies.learners.starting import needs_one_of_each_class
 
 
@@ -33,9 +33,12 @@ class LinearProbe(Learner):
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
 
-    @property
-    def version(self) -> int:  # type: ignore[override]
-        return version_with(self.recipe, 1)
+    def __post_init__(self) -> None:
+        if self.recipe.recipe != "v1":
+            raise UserError(
+                f"linear_probe(recipe={self.recipe.recipe}): named recipes were chosen for training whole nets; write "
+                "its options out, such as linear_probe(head_lr=0.01)"
+            )
 
     def learn(self, task: Task, ctx: Context) -> None:
         head = zero_head(ctx.num_features, task.num_classes).to(ctx.device)

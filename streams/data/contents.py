@@ -30,6 +30,9 @@ _NOISE = {
     *("set", "sets", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos"),
     *("split", "part", "subset", "sample", "samples", "folder", "dir", "files", "full", "new", "raw", "cropped"),
 }
+_ABOUT = {"annotation", "annotations", "doc", "docs", "imdb", "info", "labels", "lists", "meta", "metadata", "splits"}
+"""Folders that tell of images and hold none."""
+
 _NAMES = {
     "train": ("train", "training", "trn", "trains", "trainval", "train val", "training validation", "train validation"),
     "val": ("val", "vali", "valid", "validate", "validation", "validating", "vals", "dev", "devel", "development"),
@@ -267,6 +270,8 @@ def _classes(part: _Part) -> dict[str, tuple[Path, ...]]:
             if other.casefold() == name.casefold():
                 raise UserError(f"{part.path} has two classes of one name, {other!r} and {name!r}")
         images = tuple(place.all_images())
+        if not images and name.casefold() in _ABOUT:
+            continue
         if not images:
             there = counted(Counter(place.all_others()))
             raise UserError(

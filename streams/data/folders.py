@@ -24,6 +24,7 @@ from streams.data.hashes import content_hashes
 from streams.data.images import SPANS, Span, decoded, extremes, span
 from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array
+from streams.data.progress import progressing
 from streams.data.protocol import Protocol, belonging_together, cut
 from streams.data.splits import refuse_empty
 from streams.data.stored import with_splits
@@ -97,7 +98,8 @@ def _collected(found: Contents) -> tuple[Array, Array]:
 
 
 def _pairs(found: Contents, met: dict[str, Span], frames: list[Path]) -> Iterator[tuple[Image.Image, Any]]:
-    for file, label in found.files():
+    total = sum(map(len, found.parts))
+    for file, label in progressing(found.files(), what=f"preparing {found.folder.name}", total=total):
         image, more = decoded(file)
         if image.mode in SPANS:
             try:

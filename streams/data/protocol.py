@@ -1,5 +1,6 @@
 """How is a data set cut that is usually cut in one way? By its lists of files, so many images a class, or by names."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.config.toml_file import decoded
 from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from streams.data.contents import Contents
 from streams.data.prepared import Array
+
+_LOG = logging.getLogger("harness")
 
 _LISTS: Mapping[str, Sequence[str]] = {
     "train": ("train", "train1", "training", "trainlist"),
@@ -55,6 +59,15 @@ def cut(found: Contents, protocol: Protocol) -> Contents:
         if not part:
             raise UserError(f"{found.folder}: its protocol leaves {name} without images; is it the whole data set?")
     return replace(found, names=tuple(parts), parts=tuple(parts.values()))
+
+
+def fitting(found: Contents, protocol: Protocol) -> Protocol:
+    """``protocol``, less the rules that would leave a part of ``found`` without images; then a line says so."""
+    parts = _by_rule(found, protocol) if found.names == ("all",) and not _listed(found) else None
+    if parts is None or all(parts.values()):
+        return protocol
+    _LOG.warning("%s is not as its data set is usually cut, and is cut 56/12/12/20 by class", found.folder)
+    return Protocol(together=protocol.together)
 
 
 def belonging_together(found: Contents, protocol: Protocol) -> Array:
@@ -114,7 +127,7 @@ def _listed(found: Contents) -> dict[str, _Part] | None:
     order = [part for part in _LISTS if part in lists or part == "train"]
     chosen = [0 if "train" not in lists else -1] * len(images)
     for part, file in lists.items():
-        for line in file.read_text(encoding="utf-8-sig").splitlines():
+        for line in _lines(file):
             if not line.strip():
                 continue
             entry = _entry(line, of_name)
@@ -123,6 +136,13 @@ def _listed(found: Contents) -> dict[str, _Part] | None:
             chosen[of_name[entry]] = order.index(part)
     # What stands in no list, where there is one for training, belongs to no part.
     return _divided(images, chosen, tuple(order))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return decoded(file.read_bytes()).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {file}: {error}") from error
 
 
 def _entry(line: str, known: Mapping[str, int]) -> str | None:

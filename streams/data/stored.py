@@ -33,6 +33,7 @@ def stored_task(
     labels: str = "labels",
     provenance: Provenance = Provenance.REAL,
     phase: Phase = Phase.DEVELOPMENT,
+    family: str = "",
 ) -> Task:
     """The task whose images, array ``labels`` and splits lie in ``stored``."""
     return Task(
@@ -46,4 +47,5 @@ def stored_task(
         load=lambda split: examples(stored, labels, Split(split)),
         sizes={split: len(stored.array(str(split))) for split in Split},
         digest=stored.digest("images", labels, *map(str, Split)),
+        family=family,
     )

@@ -45,9 +45,26 @@ def nevis_mini(*, tasks: list[str] | None = None) -> Stream:
 
 def _tasks(stored: Mapping[str, Prepared]) -> tuple[Task, ...]:
     multiclass, binary = Kind.MULTICLASS, Kind.BINARY
+    # Both digit sets were written on forms of NIST; both solar-cell tasks are about the same images.
     return (
-        stored_task(stored["digits"], name="uci_digits", year=1998, domain="OCR", kind=multiclass, num_classes=10),
-        stored_task(stored["mnist_5k"], name="mnist_5k", year=1998, domain="OCR", kind=multiclass, num_classes=10),
+        stored_task(
+            stored["digits"],
+            name="uci_digits",
+            year=1998,
+            domain="OCR",
+            kind=multiclass,
+            num_classes=10,
+            family="digits",
+        ),
+        stored_task(
+            stored["mnist_5k"],
+            name="mnist_5k",
+            year=1998,
+            domain="OCR",
+            kind=multiclass,
+            num_classes=10,
+            family="digits",
+        ),
         stored_task(
             stored["texture_patches"],
             name="texture_patches",
@@ -67,6 +84,7 @@ def _tasks(stored: Mapping[str, Prepared]) -> tuple[Task, ...]:
             domain="industrial",
             kind=multiclass,
             num_classes=8,
+            family="solar_cells",
         ),
         stored_task(
             stored["solar_cells"],
@@ -76,5 +94,6 @@ def _tasks(stored: Mapping[str, Prepared]) -> tuple[Task, ...]:
             kind=binary,
             num_classes=2,
             labels="defective",
+            family="solar_cells",
         ),
     )

@@ -81,6 +81,11 @@ def design(entry: Entry, *, seed: int = 0) -> Design:
     return Design(entry.dataset, entry.kind, classes, sizes(total, classes), generators, seed)
 
 
+def family(entry: Entry) -> str:
+    """Data sets of one family are made of the same things: those whose designs share a world."""
+    return str(_looks()[entry.dataset]["world"])
+
+
 def sizes(total: int, classes: int) -> dict[Split, int]:
     """Images a split for a real set of ``total``: they grow with its logarithm, and every class is in every split."""
     floor = next(each for most, each in ((60, 8), (120, 6), (430, 5), (1000, 3), (math.inf, 2)) if classes <= most)
@@ -107,6 +112,7 @@ def emulated_task(entry: Entry, *, seed: int = 0) -> Task:
         load=partial(_load, plan),
         sizes=plan.sizes,
         digest=plan.digest(),
+        family=family(entry),
     )
 
 

@@ -23,9 +23,11 @@ from streams.data.contents import contents
 from streams.data.folders import folder_arrays, folder_stamp
 from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array, is_prepared, prepared
-from streams.data.protocol import Protocol
+from streams.data.progress import progressing
+from streams.data.protocol import Protocol, fitting
 from streams.data.stored import stored_task, with_splits
 from streams.nevis22.coco import CocoCrops
+from streams.nevis22.emulated import family
 from streams.nevis22.table import Entry
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -79,7 +81,8 @@ class Reader:
 
     def _pairs(self, pieces: Sequence[Any]) -> Iterator[tuple[Image.Image, Any]]:
         for part, piece in enumerate(pieces):
-            for index in range(len(piece)):
+            numbers = progressing(range(len(piece)), what=f"preparing {self.name}, part {part + 1}", total=len(piece))
+            for index in numbers:
                 image, target = piece[index]
                 image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
                 if self.change:
@@ -225,7 +228,8 @@ def real_task(entry: Entry, *, partial: bool = False) -> Task:
     expected = int(entry.row["num_classes"] or 0)
     provenance = Provenance.REAL
     if folder.is_dir():
-        found, protocol = contents(folder), PROTOCOLS.get(dataset, Protocol())
+        found = contents(folder)
+        protocol = fitting(found, PROTOCOLS.get(dataset, Protocol()))
         held = len(found.classes)
         if expected and held != expected and not (partial and held < expected):
             mend = (
@@ -252,6 +256,7 @@ def real_task(entry: Entry, *, partial: bool = False) -> Task:
         num_classes=classes,
         provenance=provenance,
         phase=entry.phase,
+        family=family(entry),
     )
 
 

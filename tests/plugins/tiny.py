@@ -16,6 +16,7 @@ from harness import (
     Context,
     Examples,
     Kind,
+    Learner,
     Phase,
     Provenance,
     Recipe,
@@ -166,7 +167,7 @@ class OwnLoop(Strategy):
 
 
 @dataclass
-class Broken(Strategy):
+class Broken(Learner):
     """Does one thing wrong, by name."""
 
     how: str = "raises"

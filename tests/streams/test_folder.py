@@ -356,3 +356,14 @@ def test_ones_own_file_with_a_name_of_ours_is_asked_to_have_another(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"not the strategies\.py here; give that file another name"):
         make("strategies", "strategies:Mine")
+
+
+def test_a_task_may_say_how_its_folder_is_cut(tmp_path) -> None:
+    _classes(tmp_path / "a", "cat", "dog", n=12)
+    sizes = {}
+    for extra in ("", "train_per_class = 8", "test_files = '/[01]'"):
+        (task,) = folder(name=_declare(tmp_path, ONE + extra + "\n"))
+        sizes[extra] = [task.sizes[split] for split in Split]
+    assert list(sizes.values()) == [[13, 3, 3, 5], [11, 3, 2, 8], [11, 3, 2, 8]]
+    with pytest.raises(UserError, match="no regular expression"):
+        folder(name=_declare(tmp_path, ONE + "together = '('\n"))

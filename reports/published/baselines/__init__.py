@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.config.toml_file import decoded
 from harness.core.errors import UserError, unknown
 
 _HERE = Path(__file__).parent
@@ -78,7 +79,7 @@ def load(path: Path) -> Baseline:
         UserError: the file is missing, is no TOML, or does not fit.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(decoded(path.read_bytes()))
         every = content.pop("every", {})
         numbers = [every | number for number in content.pop("numbers", [])]
         return Baseline.model_validate({**content, "numbers": numbers})

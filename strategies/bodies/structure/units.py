@@ -54,3 +54,14 @@ def by_unit(positions: Tensor, member: Member) -> Tensor:
 def covers(positions: Tensor, member: Member) -> bool:
     """Whether the units lie along all positions, one after the other."""
     return torch.equal(member.index.flatten(), torch.arange(len(positions)))
+
+
+def write(net: nn.Module, member: Member, kept: Tensor, new: Tensor, *, base: Tensor | None = None) -> None:
+    """Put ``new`` (slots, positions each, ...) where the kept units are; the rest is ``base``, or stays as it is."""
+    weight = weight_of(net, member.module)
+    positions = positions_first(weight, member)
+    if base is not None and not covers(positions, member):
+        weight.copy_(base)
+    positions[member.index[kept].to(positions.device)] = new.to(positions)
+    if member.filter_groups > 1:  # Else the positions are the weight itself, seen from another side.
+        weight.copy_(positions_back(positions, member))

@@ -17,10 +17,12 @@ from strategies.bodies.structure.attention import is_attention
 from strategies.bodies.structure.groups import Group, Member
 from strategies.bodies.structure.removal import Kept, remove
 from strategies.bodies.structure.scores import unit_scores
-from strategies.bodies.structure.units import by_unit, covers, layer, positions_back, positions_first, rows, weight_of
+from strategies.bodies.structure.units import by_unit, layer, positions_first, rows, weight_of, write
 from strategies.bodies.transport.costs import Metric, Weights, centers, distances, normalised, unit_vectors
 from strategies.bodies.transport.folding import NORMS, Folded, folded, folded_weight, norms_behind, restore_norm
+from strategies.bodies.transport.function import carry_on
 from strategies.bodies.transport.plans import Plan, entropic, joined, nearest, stay, transported, unrestricted
+from strategies.bodies.transport.probes import drawing_flops
 
 Scale = Literal["variance", "preserve", "published"]
 
@@ -42,8 +44,14 @@ class Transport:
         discount: a unit's share counts only as far as its filters point the way of the kept unit's (cosine, at least
             0): nowhere, in every width, or where filters are ``depthwise``. Without it a removed unit is carried on
             whole by one that may be unlike it. That keeps at least its mean, which plain convolutions forgive; the
-            mean of unlike depthwise filters is neither of them. Heads of attention are discounted like these.
+            mean of unlike depthwise filters is neither of them. Heads of attention are discounted like these. For
+            other tasks than the net's own ``all`` is better, for its own ``depthwise`` by far (bench/TRANSFER.md,
+            bench/FUSION.md).
         solver: ``entropic`` is there as an ablation.
+        plan: ``transport``, or ``function``: consumers make up for removed units by least squares over what they read
+            (:mod:`strategies.bodies.transport.function`); then only the two options below have a meaning.
+        probes: random pictures that plans by function are made on.
+        shrinkage: of plans by function: penalty of the regression, relative to the mean square of what is read.
     """
 
     scale: Scale = "variance"
@@ -53,13 +61,19 @@ class Transport:
     metric: Metric = "l2"
     weights: Weights = "all"
     unit_length: bool = True
-    discount: Literal["none", "depthwise", "all"] = "depthwise"
+    discount: Literal["none", "depthwise", "all"] = "all"
     solver: Literal["exact", "entropic"] = "exact"
+    plan: Literal["transport", "function"] = "transport"
+    probes: int = 128
+    shrinkage: float = 0.02
 
 
 @dataclass(frozen=True)
 class FusedWidth:
-    """What became of one width: units before and after, transport cost, and the mean factor that restored norms."""
+    """What became of one width: units before and after, transport cost, and the mean factor that restored norms.
+
+    Of a plan by function, ``cost`` is the share of what removed units gave, mean square on its pictures, that is lost.
+    """
 
     name: str
     before: int
@@ -97,11 +111,32 @@ def fuse(
     """
     begun = time.perf_counter()
     turned = _filters_first(net)
+    moved = [group for group in groups if group.name in kept and not _normalised_across(net, group)]
+    if transport.plan == "function":
+        lost = carry_on(net, moved, kept, size, count=transport.probes, shrinkage=transport.shrinkage)
+        table = [FusedWidth(g.name, g.width, len(kept[g.name]), lost[g.name], 1.0) for g in moved]
+        flops = drawing_flops(transport.probes, size)
+    else:
+        table, flops = _transport(net, moved, kept, size, transport, vectors)
+    remove(net, groups, kept)
+    for module in turned:
+        module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    return Fusion(tuple(table), flops, time.perf_counter() - begun)
+
+
+def _transport(
+    net: nn.Module,
+    moved: list[Group],
+    kept: Kept,
+    size: int,
+    transport: Transport,
+    vectors: Mapping[str, Tensor] | None,
+) -> tuple[list[FusedWidth], float]:
+    """Move units by plans of transport; gives what became of each width, and FLOPs that no tensor operation does."""
     norms = norms_behind(net, size)
-    names = {m.module for g in groups for m in g.members if isinstance(layer(net, m.module), _WEIGHTED)}
+    names = {m.module for g in moved for m in g.members if isinstance(layer(net, m.module), _WEIGHTED)}
     folds = {name: folded(net, name, norms) for name in names}
     weights = {name: folded_weight(net, name, fold) for name, fold in folds.items()}
-    moved = [group for group in groups if group.name in kept and not _normalised_across(net, group)]
     plans = {}
     for group in moved:
         units = vectors[group.name] if vectors else unit_vectors(group, weights, weights=transport.weights)
@@ -117,12 +152,9 @@ def fuse(
         plan = plans[group.name]
         for member in group.of("consumer"):
             new = plan.total(by_unit(positions_first(weight_of(net, member.module), member), member))
-            _write(net, member, kept[group.name], new)
+            write(net, member, kept[group.name], new)
             flops += 2.0 * len(plan.source) * new[0].numel()
-    remove(net, groups, kept)
-    for module in turned:
-        module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-    return Fusion(tuple(table), flops, time.perf_counter() - begun)
+    return table, flops
 
 
 def _filters_first(net: nn.Module) -> list[nn.Conv2d]:
@@ -233,7 +265,7 @@ def _fuse_filters(
     apart = torch.where(apart > 0, apart, torch.ones_like(apart))
     shape = positions_first(weight, member)[0].shape
     fused = (mean * factor.to(mean.dtype)[:, None]).reshape(plan.slots, index.shape[1], *shape)
-    _write(net, member, kept, fused / apart.to(mean.dtype).view(*apart.shape, *[1] * len(shape)), base=weight)
+    write(net, member, kept, fused / apart.to(mean.dtype).view(*apart.shape, *[1] * len(shape)), base=weight)
     center = plan.mean(fold.mean[index])
     average = plan.mean(fold.shift[index])
     shift = plan.received[:, None] * average if summed else center + factor[:, None] * (average - center)
@@ -261,7 +293,7 @@ def _average_entries(net: nn.Module, member: Member, kept: Tensor, plan: Plan) -
     module = layer(net, member.module)
     if isinstance(module, nn.Parameter):
         positions = module.detach().movedim(member.dim, 0)
-        _write(net, member, kept, plan.mean(positions[member.index.to(positions.device)]))
+        write(net, member, kept, plan.mean(positions[member.index.to(positions.device)]))
         return
     if isinstance(module, nn.PReLU) and module.num_parameters == 1:
         return
@@ -269,17 +301,6 @@ def _average_entries(net: nn.Module, member: Member, kept: Tensor, plan: Plan) -
         value = getattr(module, entry, None)
         if isinstance(value, Tensor):
             value[member.index[kept].to(value.device)] = plan.mean(value.detach()[member.index.to(value.device)])
-
-
-def _write(net: nn.Module, member: Member, kept: Tensor, new: Tensor, *, base: Tensor | None = None) -> None:
-    """Put ``new`` (slots, positions each, ...) where the kept units are; the rest is ``base``, or stays as it is."""
-    weight = weight_of(net, member.module)
-    positions = positions_first(weight, member)
-    if base is not None and not covers(positions, member):
-        weight.copy_(base)
-    positions[member.index[kept].to(positions.device)] = new.to(positions)
-    if member.filter_groups > 1:  # Else the positions are the weight itself, seen from another side.
-        weight.copy_(positions_back(positions, member))
 
 
 _WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)

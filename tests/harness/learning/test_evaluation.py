@@ -1,6 +1,5 @@
 """What is said of a net after it was learnt is what a plain count over its predictions says."""
 
-import base64
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.learning.evaluation import BINS, calibration_error, worst_class_error
+from harness.core.schema import packed, unpacked
+from harness.core.task import Examples, Kind, Phase, Provenance, Task
+from harness.learning.evaluation import BINS, calibration_error, constant_error, worst_class_error
+from reports.reading.agreement import agreement
 
 SOME = settings(max_examples=60, deadline=None)
 
@@ -52,12 +54,20 @@ def test_a_net_that_is_sure_and_right_is_calibrated_and_one_that_is_sure_and_wro
     assert calibration_error(sure, (np.arange(4) + 1) % 4) == pytest.approx(1, abs=1e-6)
 
 
-def test_predicted_classes_survive_the_record() -> None:
-    from reports.reading.agreement import agreement, classes
+def test_the_agreement_of_two_nets_is_the_share_of_images_on_which_they_say_the_same() -> None:
+    mine = unpacked(packed(np.array([0, 3925, 7, 65535])))
+    assert mine is not None
+    assert agreement(mine, np.array([0, 1, 7, 2], dtype="<u2")) == 0.5
+    assert np.isnan(agreement(mine, mine[:2]))
 
-    given_classes = np.array([0, 3925, 7, 65535], dtype="<u2")
-    read = classes(base64.b64encode(given_classes.tobytes()).decode())
-    assert read is not None and read.tolist() == given_classes.tolist()
-    assert agreement(read, np.array([0, 1, 7, 2], dtype="<u2")) == 0.5
-    assert np.isnan(agreement(read, read[:2]))
-    assert classes("no base64!") is None
+
+def test_the_constant_prediction_is_that_of_the_most_frequent_class() -> None:
+    labels = np.array([0, 0, 0, 1, 2])
+    assert constant_error(_task(Kind.MULTICLASS, 3), labels) == pytest.approx(0.4)
+    several = np.array([[1, 0, 0], [1, 1, 0]])
+    assert constant_error(_task(Kind.MULTILABEL, 3), several) == pytest.approx(1 - 0.75)
+
+
+def _task(kind: Kind, classes: int) -> Task:
+    nothing = Examples(np.empty(0), np.empty(0))
+    return Task("a", 2000, "x", kind, classes, Provenance.REAL, Phase.DEVELOPMENT, lambda split: nothing)

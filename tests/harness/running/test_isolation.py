@@ -125,6 +125,22 @@ def test_training_that_diverges_is_a_result(harness: Harness, suite: Path, tmp_p
     assert {r["value"] for r in records if r.get("metric") == "cross_entropy"} == {None}
 
 
+def test_training_that_ends_above_its_start_is_marked_and_its_losses_are_told(
+    harness: Harness, suite: Path, tmp_path: Path
+) -> None:
+    strategies = ("--strategy", "finetune(head_lr=3000.0, schedule=constant)", "--strategy", "finetune")
+    harness("run", suite, "--out", "out", *strategies, "--budget", "3ep")
+    for log in (tmp_path / "out").rglob("events.jsonl"):
+        for record in (r for r in read_log(log).records if r["event"] == "learn"):
+            ruined = "3000" in str(log)
+            assert (record["status"] == "diverged") is ruined
+            if ruined:
+                assert record["loss_last"] > 3
+            else:
+                assert record["loss_last"] < record["loss_first"] <= record["loss_max"]
+                assert 0 < record["grad_norm_first"] <= record["grad_norm_max"]
+
+
 def test_a_run_that_hangs_is_stopped_and_shows_where(
     harness: Harness, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

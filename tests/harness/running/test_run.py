@@ -47,6 +47,16 @@ def test_two_executions_have_equal_canonical_records(harness: Harness, suite: Pa
     assert len(learns(tmp_path / "one")) == 3
 
 
+def test_the_first_task_names_what_it_began_with_the_same_with_every_seed(
+    harness: Harness, suite: Path, tmp_path: Path
+) -> None:
+    harness("run", suite, "--out", "one", "--seeds", 2, "--jobs", 2)
+    begun = [record["prepared"] for record in learns(tmp_path / "one") if record["index"] == 0]
+    assert len(begun) == 2
+    assert len(set(begun)) == 1
+    assert begun[0]
+
+
 @pytest.mark.parametrize("moment", ["dies_at", "dies_before"])
 @pytest.mark.parametrize("task", ["bars0", "bars1", "bars2"])
 def test_a_killed_run_resumes_to_the_same_bytes(

@@ -34,9 +34,12 @@ def spec_of(strategy: str, *, stream: str = "tiny:bars(tasks=2)", budget: str = 
     )  # fmt: skip
 
 
-def test_a_strategy_that_changes_the_meter_is_refused_though_it_stays_within_the_budget(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["tiny:Broken(how=swaps)", "channel_pruned(learner=tiny:Broken(how=swaps))"])
+def test_a_strategy_that_changes_the_meter_is_refused_though_it_stays_within_the_budget(
+    strategy: str, tmp_path: Path
+) -> None:
     with pytest.raises(runner.OtherMeter, match=r"another meter in ctx\.meter.*dataclasses\.replace"):
-        runner.run(spec_of("tiny:Broken(how=swaps)"), tmp_path)
+        runner.run(spec_of(strategy), tmp_path)
 
 
 def test_the_scored_split_of_a_task_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

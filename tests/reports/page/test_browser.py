@@ -5,7 +5,6 @@ run*; with ``CI=true`` not running is failing.
 """
 
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 from reports.boards.board import boards
 from reports.publishing.report import write_report
 from reports.reading.frame import read
+from reports.statistics.student import here
 
 HERE = Path(__file__).parent / "browser"
 NASTY = [
@@ -155,24 +155,20 @@ def test_the_table_of_the_main_picture_follows_the_filter_of_domain_and_comes_ba
     for row in rows:
         mean, count = expected(results, row[0], row[1], lambda task: task.domain == domain)
         assert float(row[5].split()[0]) == pytest.approx(mean, abs=6e-4)
-        assert int(row[11]) == count
+        assert int(row[12]) == count
         # What the browser cannot know of some tasks alone is not left standing from all.
-        assert row[3] == row[6] == "\u2013"
+        assert row[3] == row[6] == row[7] == "\u2013"
     assert seen["domain"]["figures"]
     assert seen["reset"]["rows"] == seen["all"]["rows"]
 
 
-def test_intervals_in_a_filtered_table_agree_with_the_bootstrap(seen, results):
-    from reports.statistics.bootstrap import Draws
-
+def test_intervals_in_a_filtered_table_are_those_of_the_report(seen, results):
     board, domain = boards(read([results]))[0], seen["domain"]["domain"]
     keep = [row.domain == domain for row in board.tasks.itertuples()]
     for row in seen["domain"]["rows"]:
-        values = board.values(row[0], row[1])[keep]
-        ends = Draws(*values.shape).interval(values)
+        ends = here(board.values(row[0], row[1])[keep]).share
         low, high = (float(end) for end in row[5].split("[")[1].rstrip("]").split(", "))
-        assert 0 <= low <= high <= 1
-        assert [low, high] == pytest.approx([ends.low, ends.high], abs=0.2 * (ends.high - ends.low) + 2e-3)
+        assert [low, high] == pytest.approx(list(ends), abs=2e-3)
 
 
 def test_the_filter_of_provenance_chooses_the_verdicts_on_those_tasks(seen):
@@ -181,25 +177,11 @@ def test_the_filter_of_provenance_chooses_the_verdicts_on_those_tasks(seen):
     assert {row[2] for row in seen["provenance"]["claims"]} == {"7 real"}
 
 
-def test_intervals_of_a_filtered_picture_agree_with_the_bootstrap(seen, results):
-    from reports.statistics.bootstrap import Draws, mean_of
-
-    board, domain = boards(read([results]))[0], seen["domain"]["domain"]
-    keep = [row.domain == domain for row in board.tasks.itertuples()]
-    tables = {label: board.values(label, "1ep")[keep] for label in board.labels}
-    easy = np.mean([table.mean(axis=1) for table in tables.values()], axis=0)
+def test_the_picture_and_the_table_give_one_interval_for_one_number(seen):
+    shown = {(row[0], row[1]): row[5] for row in seen["domain"]["rows"]}
     for point in seen["domain"]["points"][0]:
-        label, budget, error, _ = parts(point)
-        if budget != "1ep" or sum(keep) < 2:
-            continue
-        low, high = (float(x) for x in point.split("[")[1].split("]")[0].split(", "))
-        left = tables[label] - easy[:, None]
-        draws = Draws(*left.shape)
-        ends = mean_of(tables[label]) + (np.quantile(draws.means(left), [0.025, 0.975]) - mean_of(left)) * math.sqrt(
-            7 / 6
-        )
-        assert [low, high] == pytest.approx(list(ends), abs=0.25 * (ends[1] - ends[0]) + 2e-3)
-        assert low <= error <= high
+        label, budget, _, _ = parts(point)
+        assert point.split("[")[1].split("]")[0] == shown[label, budget].split("[")[1].rstrip("]")
 
 
 def test_filters_of_budget_and_strategy_reach_picture_and_tables(seen):

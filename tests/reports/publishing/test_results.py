@@ -106,4 +106,4 @@ def test_every_number_in_the_published_results_comes_from_the_bundle(reference):
 
 def test_the_reference_bundle_is_small_and_suites_make_it_again(reference):
     assert sum(path.stat().st_size for path in reference) < 5e6
-    assert list((HERE / "harness" / "suites").glob("reference-*.toml"))
+    assert list((HERE / "harness" / "config" / "suites").glob("reference-*.toml"))

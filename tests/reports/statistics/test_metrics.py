@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.statistics import metrics
-from reports.statistics.bootstrap import Draws, mean_of
 
 points = st.lists(st.tuples(st.floats(1, 1e6), st.floats(0, 1)), min_size=1, max_size=12)
 
@@ -86,44 +85,21 @@ def test_compute_gain_is_the_geometric_mean_where_both_arrive():
     assert math.isnan(metrics.compute_gain([math.inf], [1]))
 
 
-def test_the_bootstrap_agrees_with_a_loop_that_draws_tasks_then_seeds():
-    values = np.random.default_rng(0).random((6, 3))
-    interval = Draws(6, 3, 20000).interval(values)
-    random = np.random.default_rng(1)
-    slow = []
-    for _ in range(4000):
-        tasks = random.integers(6, size=6)
-        slow.append(np.mean([values[t][random.integers(3, size=3)].mean() for t in tasks]))
-    assert interval.value == pytest.approx(values.mean())
-    assert [interval.low, interval.high] == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.01)
-    assert (interval.n, interval.tasks) == (18, 6)
+def test_a_front_of_pairs_is_no_help_to_who_leaves_out_what_is_hard():
+    # The second could not pay for the hard task; on the easy one it is worse at the same cost.
+    cost = np.array([[1.0, 1.0], [1.0, np.nan], [2.0, 2.0]])
+    error = np.array([[0.2, 0.8], [0.3, np.nan], [0.1, 0.9]])
+    assert list(metrics.paired_front(cost, error)) == [True, False, False]
+    assert list(metrics.pareto_front(np.nanmean(cost, axis=1), np.nanmean(error, axis=1))) == [False, True, False]
 
 
-def test_the_bootstrap_of_tasks_alone_agrees_with_scipy():
-    from scipy.stats import bootstrap
-
-    values = np.random.default_rng(2).random((12, 1))
-    mine = Draws(12, 1, 20000).interval(values)
-    theirs = bootstrap((values[:, 0],), np.mean, method="percentile", n_resamples=20000, rng=3).confidence_interval
-    assert [mine.low, mine.high] == pytest.approx(list(theirs), abs=0.005)
+@given(points)
+def test_a_front_of_pairs_over_one_task_is_the_front(pairs):
+    cost, error = (np.round(values, 6) for values in np.array(pairs).T)
+    mine = metrics.paired_front(cost[:, None], error[:, None], slack=0)
+    assert list(mine) == list(metrics.pareto_front(cost, error, slack=0))
 
 
-def test_a_missing_seed_does_not_shift_the_other_tasks():
-    values = np.array([[0.1, 0.3], [0.5, math.nan]])
-    assert mean_of(values) == pytest.approx(0.35)
-    means = Draws(2, 2).means(values)
-    assert means.min() >= 0.1 - 1e-12
-    assert means.max() <= 0.5 + 1e-12
-    assert means.mean() == pytest.approx(0.35, abs=0.01)
-
-
-def test_one_value_has_no_interval():
-    interval = Draws(1, 1).interval(np.array([[0.4]]))
-    assert (interval.value, interval.n) == (0.4, 1)
-    assert math.isnan(interval.low)
-
-
-def test_nothing_measured_is_nan_and_no_warning():
-    interval = Draws(2, 2).interval(np.full((2, 2), math.nan))
-    assert math.isnan(interval.value)
-    assert interval.n == 0
+def test_a_score_lies_between_the_frozen_head_and_the_best_known():
+    assert list(metrics.between([0.3, 0.1, 0.2, 0.4], 0.3, 0.1)) == pytest.approx([0, 1, 0.5, -0.5])
+    assert math.isnan(float(metrics.between(0.2, 0.205, 0.2)))

@@ -1,6 +1,7 @@
 """Advice, crossings, laws and recovery follow what is planted, and say when the data do not tell."""
 
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from harness.core.errors import UserError
 from reports.boards.board import boards
 from reports.reading.frame import read
 from reports.statistics.law import fit
+from reports.statistics.student import HERE, of_units
 from reports.tables.advise import advise
 from reports.tables.curves import curves
-from reports.tables.optimal import chance_table, chances, crossings, optimal_table
+from reports.tables.optimal import behind_table, crossings, optimal_table
 from reports.tables.recovery import payback, recovery_table
 from reports.tables.scaling import scaling, scaling_table
 
@@ -21,7 +23,8 @@ def planted(made, folder, strategies, error, **more):
     budgets = ("0.1ep", "0.3ep", "1ep")
 
     def error_of(strategy, task, budget, seed):
-        return error(parse(strategy), task, budgets.index(budget)) + 0.001 * ((task * 7 + seed * 3 + len(strategy)) % 5)
+        luck = zlib.crc32(repr((strategy, task, budget, seed)).encode()) % 1000 / 1000
+        return error(parse(strategy), task, budgets.index(budget)) + 0.004 * luck
 
     return made(folder, strategies=strategies, budgets=budgets, seeds=3, error_of=error_of, **more)
 
@@ -34,14 +37,16 @@ def cross(written, task, budget):
 STRATEGIES = ["finetune", "linear_probe", "filter_pruned(keep=0.5)"]
 
 
-def test_advice_names_the_best_at_the_budget_with_its_probability(made, tmp_path):
+def test_advice_names_the_best_at_the_budget_and_how_far_the_next_is_behind(made, tmp_path):
     planted(made, tmp_path, STRATEGIES, cross)
     [cheap], [dear] = advise([tmp_path], 3e10), advise([tmp_path], 2.8e11)
     assert cheap.tells
     assert "Use linear_probe" in str(cheap)
     assert dear.tells
     assert "Use filter_pruned(keep=0.5)" in str(dear)
-    assert dear.candidates[0].chance > 0.95
+    assert dear.tells_like
+    assert dear.candidates[1].behind.here.low > 0
+    assert dear.candidates[0].strategy == "filter_pruned(keep=0.5)"
     assert dear.n == 24
 
 
@@ -60,7 +65,7 @@ def test_advice_below_all_budgets_or_between_equals_does_not_tell(made, tmp_path
     assert "nothing was run this cheaply" in str(advise([tmp_path], 1e5)[0])
     [level] = advise([tmp_path], 1e11)
     assert not level.tells
-    assert "The data do not tell" in str(level)
+    assert "the data do not tell" in str(level)
     [beyond] = advise([tmp_path], 1e15)
     assert not beyond.tells
 
@@ -82,8 +87,12 @@ def test_advice_is_given_for_a_domain(made, tmp_path):
         return 0.3 + (0.1 if (written.name == "linear_probe") == (task in (0, 2, 4)) else 0)
 
     planted(made, tmp_path, STRATEGIES[1:], by_domain)
-    assert "Use filter_pruned" in str(advise([tmp_path], 1e11, "OCR")[0])
-    assert "Use linear_probe" in str(advise([tmp_path], 1e11, "industrial")[0])
+    [text], [solar] = advise([tmp_path], 1e11, "OCR"), advise([tmp_path], 1e11, "industrial")
+    assert "On these tasks: Use filter_pruned" in str(text)
+    assert "On these tasks: Use linear_probe" in str(solar)
+    assert "On tasks like these the data do not tell: 2 clusters of tasks, fewer than 5" in str(text)
+    assert text.tells
+    assert not text.tells_like
     with pytest.raises(UserError, match="did you mean 'industrial'"):
         advise([tmp_path], 1e11, "industry")
 
@@ -99,8 +108,72 @@ def test_advice_without_results_is_one_line(tmp_path):
         advise([tmp_path], 1e9)
 
 
-def test_chances_count_who_is_least_in_each_resample():
-    assert list(chances(np.array([[1.0, 2, 3, 1], [2, 1, 1, 2]]))) == [0.5, 0.5]
+def without(made, folder, error, *, lost, budgets=("0.1ep", "0.3ep", "1ep"), strategies=("ridge", "filter_pruned")):
+    """``ridge`` could not pay for the tasks ``lost`` at the first budget; all else was learnt."""
+    for strategy in strategies:
+        for budget in budgets:
+            gone = lost if strategy == "ridge" and budget == budgets[0] else ()
+            made(folder, strategies=[strategy], budgets=[budget], seeds=3, infeasible=gone,
+                 error_of=lambda s, t, b, seed: error(s, t) + 0.001 * ((t * 7 + seed * 3 + len(s)) % 5))  # fmt: skip
+
+
+def ridge_leads(strategy, task):
+    return 0.2 + 0.05 * task + (0.2 if strategy == "filter_pruned" else 0)
+
+
+def test_one_task_that_cannot_be_paid_for_takes_no_strategy_out_of_the_advice(made, tmp_path):
+    without(made, tmp_path, ridge_leads, lost=["font_glyphs"])
+    board = boards(read([tmp_path]))[0]
+    cost = curves(board).set_index(["strategy", "budget"]).loc[("filter_pruned", "0.1ep"), "flops"]
+    [found] = advise([tmp_path], cost)
+    assert found.candidates[0].strategy == "ridge"
+    assert found.tells
+    assert found.candidates[1].behind.here.tasks == 7
+    assert found.candidates[1].behind.here.value == pytest.approx(0.2, abs=0.002)
+    assert optimal_table(board).frame["strategy"].iloc[0] == "ridge"
+    front = curves(board).set_index(["strategy", "budget"])["on_front"]
+    assert not front["filter_pruned", "0.1ep"]
+    assert front["ridge", "0.1ep"]
+
+
+def test_who_can_pay_for_too_few_tasks_is_listed_apart_and_makes_nobodys_set_smaller(made, tmp_path):
+    without(
+        made, tmp_path, ridge_leads, lost=["font_glyphs", "faces"], strategies=("ridge", "filter_pruned", "finetune")
+    )
+    board = boards(read([tmp_path]))[0]
+    table = curves(board).set_index(["strategy", "budget"])
+    [found] = advise([tmp_path], table.loc[("finetune", "0.1ep"), "flops"])
+    assert found.apart == (("ridge", 6),)
+    assert {one.tasks for one in found.candidates} == {8}
+    row = optimal_table(board).frame.iloc[0]
+    assert (row["apart"], row["strategies"], row["n"]) == ("ridge", 2, 24)
+    assert table.loc[("ridge", "0.1ep"), "apart"]
+    assert not table.loc[("ridge", "0.1ep"), "on_front"]
+
+
+def test_an_unpaid_task_may_count_as_the_constant_prediction(made, tmp_path):
+    without(made, tmp_path, ridge_leads, lost=["font_glyphs", "faces"])
+    board = boards(read([tmp_path]), unpaid="constant")[0]
+    place = {name: place for place, name in enumerate(board.tasks["task"])}
+    errors = board.values("ridge", "0.1ep")
+    assert errors[place["font_glyphs"]].tolist() == pytest.approx([1 - 1 / 62] * 3)
+    assert errors[place["faces"]].tolist() == pytest.approx([0.5] * 3)
+    assert board.complete("ridge", "0.1ep")
+    assert board.leads["0.1ep"].gaps
+
+
+def test_equal_strategies_are_not_advised(made, tmp_path):
+    random = np.random.default_rng(5)
+    noise = {}
+
+    def error(strategy, task, budget, seed):
+        return 0.3 + noise.setdefault((strategy, task, seed), 0.05 * random.standard_normal())
+
+    names = ["finetune", "ridge", "knn", "ncm", "linear_probe"]
+    made(tmp_path, strategies=names, budgets=["1ep"], seeds=4, error_of=error)
+    [found] = advise([tmp_path], 1e13)
+    assert not found.tells
+    assert not found.tells_like
 
 
 def test_the_best_at_each_budget_and_the_crossing_between_are_found(made, tmp_path):
@@ -112,17 +185,18 @@ def test_the_best_at_each_budget_and_the_crossing_between_are_found(made, tmp_pa
     assert (crossing.overtakes, crossing.overtaken) == ("filter_pruned(keep=0.5)", "linear_probe")
     table = curves(board).set_index(["strategy", "budget"])["flops"]
     assert table["filter_pruned(keep=0.5)", "0.1ep"] < crossing.flops < table["filter_pruned(keep=0.5)", "0.3ep"]
-    shares = chance_table(board).groupby("budget")["chance"].sum()
-    assert list(shares) == pytest.approx([1, 1, 1])
+    behind = behind_table(board).frame.set_index(["budget", "strategy"])
+    assert behind.loc[("1ep", "finetune"), "behind"] == pytest.approx(0.34, abs=0.01)
+    assert behind.loc[("1ep", "finetune"), "low"] > 0
 
 
 def test_a_power_law_is_found_again():
     x = np.geomspace(1, 1000, 8)
-    law = fit([x], (0.1 + 0.5 * x**-0.4)[:, None])
-    assert law.floor[0] == pytest.approx(0.1, abs=0.01)
-    assert law.scales[0, 0] == pytest.approx(0.5, abs=0.02)
-    assert law.exponents[0, 0] == pytest.approx(0.4, abs=0.02)
-    assert law.at(x)[:, 0] == pytest.approx(0.1 + 0.5 * x**-0.4, abs=2e-3)
+    law = fit([x], 0.1 + 0.5 * x**-0.4)
+    assert law.floor == pytest.approx(0.1, abs=0.01)
+    assert law.scales[0] == pytest.approx(0.5, abs=0.02)
+    assert law.exponents[0] == pytest.approx(0.4, abs=0.02)
+    assert law.at(x) == pytest.approx(0.1 + 0.5 * x**-0.4, abs=2e-3)
 
 
 def test_the_fit_is_as_good_as_scipys():
@@ -133,16 +207,30 @@ def test_the_fit_is_as_good_as_scipys():
     y = 0.2 + 0.4 * x**-0.7 + 0.01 * random.standard_normal(10)
     theirs, _ = curve_fit(lambda x, a, b, c: a + b * x**-c, x, y, p0=[0.1, 0.5, 0.5], bounds=(0, np.inf))
     best = math.sqrt(np.mean((theirs[0] + theirs[1] * x ** -theirs[2] - y) ** 2))
-    assert fit([x], y[:, None]).residual == pytest.approx(best, rel=0.01)
+    assert fit([x], y).residual == pytest.approx(best, rel=0.01)
 
 
 def test_a_law_of_size_and_examples_predicts_what_it_did_not_see():
     size, share = (a.ravel() for a in np.meshgrid([0.25, 0.5, 1.0], [0.1, 0.3, 1.0, 3.0]))
     error = 0.05 + 0.03 * size**-0.8 + 0.2 * share**-0.5
-    law = fit([size, share], error[:, None])
+    law = fit([size, share], error)
     assert law.residual < 2e-3
     expected = 0.05 + 0.03 * 0.7**-0.8 + 0.2 * 2**-0.5
-    assert law.at(np.array([0.7]), np.array([2.0]))[0, 0] == pytest.approx(expected, abs=0.01)
+    assert law.at(np.array([0.7]), np.array([2.0]))[0] == pytest.approx(expected, abs=0.01)
+
+
+def test_the_intervals_of_a_law_hold_the_truth_also_where_noise_is_low():
+    """By a grid of exponents they did not: its step was wider than the interval."""
+    size, share = (a.ravel() for a in np.meshgrid([0.25, 0.5, 0.75, 1.0], [0.1, 0.3, 1.0, 3.0]))
+    truth = np.array([0.05, 0.03, 0.2, 0.8, 0.5])
+    error = truth[0] + truth[1] * size ** -truth[3] + truth[2] * share ** -truth[4]
+    random, held = np.random.default_rng(0), []
+    for _ in range(16):
+        units = error[:, None] + 0.0005 * random.standard_normal((len(error), 5))
+        law = fit([size, share], units.mean(axis=1))
+        ends = [of_units(HERE, row) for row in law.moved([size, share], units)]
+        held.append([one.low <= true <= one.high for one, true in zip(ends, truth, strict=True)])
+    assert np.mean(held) > 0.85
 
 
 def test_scaling_needs_three_nets_and_three_budgets(made, tmp_path, results):
@@ -154,7 +242,8 @@ def test_scaling_needs_three_nets_and_three_budgets(made, tmp_path, results):
     assert len(found.points) == found.n == 12
     assert found.points["size"].to_numpy()[3] == pytest.approx((8 * 0.75 + 9 * 0.75**2) / 17)
     frame = scaling_table(found).frame
-    assert (frame["low"].dropna() <= frame["value"][:5]).all()
+    sure = frame.dropna(subset=["low"])
+    assert ((sure["low"] <= sure["value"]) & (sure["value"] <= sure["high"])).all()
 
 
 def test_predictions_until_a_fusion_has_paid_for_itself():
@@ -178,7 +267,8 @@ def test_recovery_tells_examples_share_and_flops(made, tmp_path):
 
 def test_an_error_before_and_after_names_the_budget_it_was_taken_at(made, tmp_path):
     made(tmp_path, strategies=["finetune"], budgets=["0.1ep", "0.3ep", "1ep"], seeds=1)
-    made(tmp_path, strategies=["filter_pruned(keep=0.5)"], budgets=["0.1ep"], seeds=1, infeasible=["faces"])
+    lost = ["faces", "font_glyphs"]
+    made(tmp_path, strategies=["filter_pruned(keep=0.5)"], budgets=["0.1ep"], seeds=1, infeasible=lost)
     made(tmp_path, strategies=["filter_pruned(keep=0.5)"], budgets=["0.3ep"], seeds=1, error_of=lambda *_: 0.4)
     board = boards(read([tmp_path]))[0]
     table = recovery_table(board, curves(board))

@@ -49,6 +49,11 @@ def test_ties_share_their_rank_and_too_few_of_anything_says_nothing():
     assert math.isnan(ranks(some(0, n=1)).critical)
 
 
+def test_float_noise_breaks_no_tie():
+    errors = np.array([[0.3, 0.1 + 0.2, 0.5]] * 4)
+    assert list(ranks(errors).mean) == [1.5, 1.5, 3]
+
+
 def test_a_profile_is_the_share_at_or_below():
     assert list(profile(np.array([[0.1, 0.4], [math.nan, 0.2]]), np.array([0, 0.2, 1]))) == [0, pytest.approx(2 / 3), 1]
 

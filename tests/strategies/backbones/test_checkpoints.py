@@ -52,6 +52,7 @@ def test_squeezenet_knows_a_palace() -> None:
     whole, body = squeezenet.checkpoint(), make("backbones", "squeezenet1_1").build()
     photograph = torch.tensor(load_sample_image("china.jpg")[50:400, 100:450]).permute(2, 0, 1).float()[None]
     images = nn.functional.interpolate(photograph, (227, 227), mode="bilinear") - torch.tensor(whole.mean).view(3, 1, 1)
+    images = images / torch.tensor(whole.std).view(3, 1, 1)
     with torch.inference_mode():
         logits = whole.whole()(images)
         assert torch.equal(body(images), nn.functional.adaptive_avg_pool2d(body.features(images), 1).flatten(1))

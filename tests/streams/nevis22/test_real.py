@@ -221,6 +221,36 @@ def test_an_own_folder_with_another_number_of_classes_is_refused() -> None:
         nevis22(source="best")
 
 
+def test_a_partial_copy_is_taken_when_asked_and_named_partial_everywhere(harness: Harness) -> None:
+    _fill(own_folder("pacs"), 6)
+    (task,) = nevis22(source="best", tasks=["pacs"], partial="allow")
+    assert (task.provenance, task.num_classes, task.facts()["provenance"]) == (Provenance.PARTIAL, 6, "partial")
+    stream = "nevis22(source=real, tasks=[pacs], partial=allow)"
+    assert "partial" in harness("show", "stream", stream).stdout
+    assert "6 of 7 classes; partial=allow takes them" in harness("data", "status", stream).stdout
+    with pytest.raises(UserError, match="partial=allow is for source=real or best"):
+        nevis22(partial="allow")
+
+
+def test_more_classes_than_the_data_set_has_are_refused_even_so() -> None:
+    _fill(own_folder("pacs"), 8)
+    with pytest.raises(UserError, match="8 classes, but pacs has 7; remove"):
+        nevis22(source="best", tasks=["pacs"], partial="allow")
+
+
+def test_pacs_is_scored_on_a_domain_that_training_does_not_show() -> None:
+    for k in range(7):
+        place = own_folder("pacs") / f"class {k}"
+        place.mkdir(parents=True)
+        for domain, level in (("photo", 0), ("cartoon", 50), ("sketch", 200)):
+            for i in range(4):
+                Image.new("RGB", (8, 8), (level, 10 * i, 9 * k)).save(place / f"{domain}-{i}.png")
+    (task,) = nevis22(source="real", tasks=["pacs"])
+    for split in Split:
+        seen = set(task.load(split).images[:, 0, 0, 0].tolist())
+        assert seen == ({200} if split in (Split.DEV_TEST, Split.TEST) else {0, 50})
+
+
 def test_status_says_of_each_task_what_is_there_and_how_to_get_the_rest(tmp_path) -> None:
     _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
     found = {one.task: one for one in status(nevis22())}

@@ -1,0 +1,136 @@
+"""Are smaller nets good for other tasks from the first step? A ridge head on their features, right after.
+
+    python -m bench.transfer [--stream S]... [--net B]... [--out FILE]
+
+Development tasks only: by default emulated ones of seed 5, outside of the variant ``spread``, which is reported; real
+ones by ``--stream "folder:DEVELOP.toml"``. ``--out bench/TRANSFER.md`` writes the tables.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+import click
+import numpy as np
+import torch
+from torch import nn
+
+from bench.intervals import mean_and_half
+from harness.compute.backbone import Backbone
+from harness.compute.meter import ComputeMeter
+from harness.config.registry import make
+from harness.config.suite import opened
+from harness.core.environment import environment
+from harness.core.seeding import numpy_generator
+from harness.core.spec import Setting
+from harness.core.task import Examples, Split, Task
+from harness.learning.batches import stratified
+from harness.learning.context import Context
+from strategies.bodies.structure.pruning import Pruning, kept_units, prunable
+from strategies.bodies.structure.removal import remove
+from strategies.bodies.transport.fusion import Transport, fuse
+from strategies.learners.heads import ridge_head
+
+METHODS: dict[str, Transport | None] = {
+    "plain removal": None,
+    "transport, discount=depthwise": Transport(discount="depthwise"),
+    "transport, discount=all (default)": Transport(discount="all"),
+    "plan=function": Transport(plan="function"),
+}
+PLAIN = "plain removal"
+FLOPS = (0.5, 0.25)
+SIZE = 64
+NETS = ("resnet50_half", "efficientnet_lite0", "squeezenet1_1")
+TASKS = "umist,scenes8,flickr_material_database,stl10,path_mnist,belgium_tsc,emnist-balanced,pneumonia_chest_xray"
+EMULATED = f"capped(stream={f'nevis22(seed=5, tasks={TASKS.split(chr(44))!r})'!r}, train=600)"
+"""Eight domains, outside of ``variant=spread``."""
+
+
+@click.command()
+@click.option("--net", "nets", multiple=True, default=NETS, show_default=True, help="Backbone; may be repeated.")
+@click.option("--stream", "streams", multiple=True, default=[EMULATED], help="Development tasks; may be repeated.")
+@click.option("--images", default=300, show_default=True, help="Training images a task, and test images.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the tables there.")
+def main(nets: tuple[str, ...], streams: tuple[str, ...], images: int, out: Path | None) -> None:
+    """Print tables of errors, and differences to plain removal with their intervals over tasks."""
+    torch.set_num_threads(1)
+    tasks = [_few(task, images) for stream in streams for task in opened(stream)]
+    lines = []
+    for line in _lines(nets, tasks, images):
+        print(line, flush=True)
+        lines.append(line)
+    if out is not None:
+        out.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _lines(nets: tuple[str, ...], tasks: list[Task], images: int) -> Iterator[str]:
+    yield "# Smaller nets for other tasks, right after\n"
+    version = environment()["packages"]["torch"]
+    yield f"Measured with `python -m bench.transfer`, torch {version}, bf16, {SIZE} px, layout filter, score l1."
+    yield f"Error in % of a ridge head (penalty 0.1) on {images} training images, no training, and the"
+    yield "difference to plain removal of the same units: mean ± half the 95 % interval over tasks (Student's t)."
+    kinds = {kind: [task.name for task in tasks if task.provenance == kind] for kind in ("real", "emulated")}
+    yield (
+        "Development tasks: "
+        + "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
+        + ".\n"
+    )
+    for net in nets:
+        backbone: Backbone = make("backbones", net)
+        body = backbone.build().eval()
+        dense = _errors(body, backbone, tasks)
+        yield f"## {backbone.name.partition('(')[0]}" + (f": {backbone.described}" if backbone.described else "") + "\n"
+        yield f"Dense: {mean(dense):.1f}.\n"
+        yield "| FLOPs | | error | minus plain removal |"
+        yield "| --- | --- | --- | --- |"
+        for flops in FLOPS:
+            plain = []
+            for name, transport in METHODS.items():
+                found = _errors(_smaller(body, flops, transport), backbone, tasks)
+                plain = found if name == PLAIN else plain
+                gains = [a - b for a, b in zip(found, plain, strict=True)]
+                gain = "" if name == PLAIN else mean_and_half(gains, sign=True)
+                yield f"| {flops:g} | {name} | {mean(found):.1f} | {gain} |"
+        yield ""
+
+
+def _smaller(body: nn.Module, flops: float, transport: Transport | None) -> nn.Module:
+    smaller = copy.deepcopy(body)
+    groups = prunable(smaller, SIZE, "filter")
+    kept = kept_units(smaller, SIZE, groups, Pruning(flops=flops))
+    if transport is None:
+        remove(smaller, groups, kept)
+    else:
+        fuse(smaller, groups, kept, SIZE, transport)
+    return smaller
+
+
+def _errors(body: nn.Module, backbone: Backbone, tasks: list[Task]) -> list[float]:
+    ctx = Context(backbone, Setting(backbone=backbone.name, size=SIZE, precision="bf16"), 0, ComputeMeter())
+    body = copy.deepcopy(body).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return [_error(body, task, ctx) for task in tasks]
+
+
+@torch.inference_mode()
+def _error(body: nn.Module, task: Task, ctx: Context) -> float:
+    shown, asked = (ctx.features(body, task.load(split), name=task.name) for split in (Split.TRAIN, Split.TEST))
+    scores = ridge_head(shown, task, ctx)(asked.values)
+    return 100 * float((scores.argmax(dim=1).numpy() != asked.labels).mean())
+
+
+def _few(task: Task, images: int) -> Task:
+    """``task`` with at most so many images a split, drawn once and kept in memory."""
+
+    def some(split: Split) -> Examples:
+        data = task.load(split)
+        chosen = np.sort(stratified(data.labels, images, numpy_generator(0, task.name, str(split))))
+        return Examples(np.asarray(data.images[chosen]), data.labels[chosen])
+
+    held = {split: some(split) for split in (Split.TRAIN, Split.TEST)}
+    return replace(task, load=lambda split: held[split], sizes={split: len(data) for split, data in held.items()})
+
+
+if __name__ == "__main__":
+    main()
