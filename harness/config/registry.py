@@ -4,14 +4,16 @@ import ast
 import sys
 from contextvars import ContextVar
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from harness.config.notation import Written, parse
+from harness.config.source import plugin_files, source_hash
 from harness.core.errors import UserError, unknown
 
 Group = Literal["strategies", "bodies", "learners", "streams", "backbones"]
@@ -152,10 +154,30 @@ def _find(group: Group, written: Written) -> tuple[Any, Written]:
     raise unknown(what, written.name, known, hint=f"'harness list {group}' shows them, module:Class brings your own")
 
 
+def loaded(name: str) -> ModuleType:
+    """The module of that name; imported anew where it, or a module beside it, was edited since, as in a notebook.
+
+    Raises:
+        ImportError: it cannot be imported.
+    """
+    before = _loaded.get(name)
+    if before is not None and before[1] != source_hash([name]):
+        for part in before[0]:
+            sys.modules.pop(part, None)
+        invalidate_caches()
+    module = import_module(name)
+    _loaded[name] = frozenset(plugin_files([name])), source_hash([name])
+    return module
+
+
+_loaded: dict[str, tuple[frozenset[str], str]] = {}
+"""By module: those of its plugin's, and the hash of their source, as they were imported."""
+
+
 def _load(what: str, name: str, place: str) -> Any:
     module_name, _, attribute = place.partition(":")
     try:
-        module = import_module(module_name)
+        module = loaded(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or "?"
         top = sys.modules.get(module_name.partition(".")[0])

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.config.notation import Written, parse
 from harness.config.options import flat
-from harness.config.registry import canonical, make_known
+from harness.config.registry import canonical, make_known, module_of
 from harness.config.source import source_hash
 from harness.config.suites import suites
 from harness.config.toml_file import read_toml
@@ -95,8 +95,13 @@ def opened(name: str) -> Stream:
     return _opened(name)[0]
 
 
-@cache
 def _opened(name: str) -> tuple[Stream, frozenset[str]]:
+    return _opened_of(name, source_hash([module_of("streams", name)]))
+
+
+@cache
+def _opened_of(name: str, source: str) -> tuple[Stream, frozenset[str]]:
+    """A stream that is a plugin is opened anew after an edit."""
     return make_known("streams", name)
 
 

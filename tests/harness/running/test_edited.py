@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,9 +37,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(folder: Path, code: str = CODE, helper: str = "def factor(): return 1.0\n") -> None:
     (folder / "mine_code.py").write_text(code)
     (folder / "mine_helper.py").write_text(helper)
-    for name in ("mine_code", "mine_helper"):
-        sys.modules.pop(name, None)
-    importlib.invalidate_caches()
 
 
 def spec_of(strategy: str, **parts: str) -> RunSpec:
@@ -60,7 +56,7 @@ def test_the_source_of_a_strategy_and_of_what_it_imports_from_beside_it_is_in_th
     write(here, code)
     first = spec_of(strategy, **BUILT_IN)
     assert spec_of(strategy, **BUILT_IN).key == first.key
-    write(here, code, helper="def factor(): return 2.0\n")
+    write(here, code, helper="def factor(): return -2.0\n")
     second = spec_of(strategy, **BUILT_IN)
     write(here, code.replace("super", "1 * super"))
     third = spec_of(strategy, **BUILT_IN)
@@ -104,7 +100,7 @@ def test_after_an_edit_runs_run_again_and_the_report_keeps_them_apart(here, harn
                "--seeds", 1, "--jobs", 1, "--strategy", "mine_code:Mine", "--out", "out"]  # fmt: skip
     harness("run", "smoke", *options)
     assert "0 to do" in harness("run", "smoke", *options).stderr
-    write(here, CODE.replace("0.1", "0.2"))
+    write(here, CODE.replace("0.1", "0.25"))
     said = harness("run", "smoke", *options).stderr
     assert "1 to do" in said
     assert "1 earlier runs of another version of the code are left alone" in said
@@ -113,4 +109,5 @@ def test_after_an_edit_runs_run_again_and_the_report_keeps_them_apart(here, harn
     codes = {run["spec"]["sources"]["strategy"][:4] for run in runs}
     assert set(frames.runs["label"]) == {f"mine_code:Mine [code {code}]" for code in codes}
     assert len(codes) == 2
+    assert {run["spec"]["options"]["scale"] for run in runs} == {0.1, 0.25}
     assert sum("kept apart" in note for note in frames.notes) == 1
