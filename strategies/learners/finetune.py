@@ -20,7 +20,7 @@ from harness.learning.strategy import Learner
 from strategies.learners.choosing import fit_chosen
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.recipes import known, settled
+from strategies.learners.recipes import known, settled, version_with
 from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
@@ -59,6 +59,10 @@ class Finetune(Learner):
 
     def __post_init__(self) -> None:
         known(self.recipe)
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return version_with(self.recipe, 1)
 
     @property
     def pretrained(self) -> bool:
