@@ -35,7 +35,7 @@ CHOOSING = "nevis22(source=emulated, seed=1)"
 RIVALS: dict[str, Transport | None] = {
     "plain removal": None,
     "published scaling": Transport(scale="published", metric="l1", discount="none"),
-    "variance": Transport(),
+    "variance": Transport(discount="depthwise"),
 }
 PLAIN, PUBLISHED, OURS = RIVALS
 Choice = tuple[Layout, Allocation, Score]

@@ -25,13 +25,14 @@ from strategies.bodies.structure.pruning import Pruning, kept_units, prunable
 from strategies.bodies.structure.removal import remove
 from strategies.bodies.transport.fusion import Transport, fuse
 
+# A net's own task: units are carried on whole. For other tasks see bench.transfer.
 METHODS: dict[str, Transport | None] = {
     "plain removal": None,
     "published scaling": Transport(scale="published", metric="l1", discount="none"),
-    "published scaling, plans of `variance`": Transport(scale="published"),
-    "preserve": Transport(scale="preserve"),
-    "**variance** (ours)": Transport(),
-    "variance, no target mass": Transport(target_mass="free"),
+    "published scaling, plans of `variance`": Transport(scale="published", discount="depthwise"),
+    "preserve": Transport(scale="preserve", discount="depthwise"),
+    "**variance** (ours)": Transport(discount="depthwise"),
+    "variance, no target mass": Transport(target_mass="free", discount="depthwise"),
 }
 PLAIN, PUBLISHED, SAME_PLANS, _, OURS, _ = METHODS
 SPARSITIES = (50, 60)

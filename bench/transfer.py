@@ -35,16 +35,16 @@ from strategies.learners.heads import ridge_head
 
 METHODS: dict[str, Transport | None] = {
     "plain removal": None,
-    "transport": Transport(plan="transport"),
-    "transport, discount=all": Transport(plan="transport", discount="all"),
-    "by function": Transport(plan="function"),
+    "transport, discount=depthwise": Transport(discount="depthwise"),
+    "transport, discount=all (default)": Transport(discount="all"),
+    "plan=function": Transport(plan="function"),
 }
 PLAIN = "plain removal"
 FLOPS = (0.5, 0.25)
 SIZE = 64
 NETS = ("resnet50_half", "efficientnet_lite0", "squeezenet1_1")
 TASKS = "umist,scenes8,flickr_material_database,stl10,path_mnist,belgium_tsc,emnist-balanced,pneumonia_chest_xray"
-EMULATED = f"nevis22(seed=5, tasks={TASKS.split(',')!r})"
+EMULATED = f"capped(stream={f'nevis22(seed=5, tasks={TASKS.split(chr(44))!r})'!r}, train=600)"
 """Eight domains, outside of ``variant=spread``."""
 
 

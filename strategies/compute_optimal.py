@@ -29,6 +29,7 @@ from strategies.bodies.filter_pruned import FilterPruned
 from strategies.bodies.ot_fused import OTFused
 from strategies.bodies.structure.pruning import Pruning
 from strategies.learners.finetune import Finetune, Start
+from strategies.learners.recipes import version_with
 from strategies.learners.stretch import stretch
 
 Family = Literal["filter", "channel", "ot"]
@@ -98,8 +99,9 @@ class ComputeOptimal(Strategy):
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        """Differs with the rule."""
-        return int.from_bytes(hashlib.sha256(repr((1, fitted(self.family))).encode()).digest()[:4], "big")
+        """Differs with the rule, and with the content of a named recipe."""
+        rule = int.from_bytes(hashlib.sha256(repr((1, fitted(self.family))).encode()).digest()[:4], "big")
+        return version_with(self.recipe, rule)
 
     def learn(self, task: Task, ctx: Context) -> None:
         epochs = ctx.meter.flops_budget / (ctx.dense_flops * task.sizes[Split.TRAIN])

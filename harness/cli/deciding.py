@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,25 +188,29 @@ class _Pairs:
             return list(range(pairs)), list(range(pairs))
         return list(range(0, 2 * pairs, 2)), list(range(1, 2 * pairs, 2))
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, str]:
         """Both as runs write them."""
-        from harness.config.registry import canonical, make
-
-        first, second = (str(canonical(x, make("strategies", x))) for x in (self.a, self.b))
+        first, second = (self._specs(strategy, [0])[0].strategy for strategy in (self.a, self.b))
         return first, second
 
     def specs(self, pairs: int) -> "list[RunSpec]":
+        first, second = self.seeds(pairs)
+        # Pair by pair, so that an interrupted call leaves whole pairs.
+        return sorted([*self._specs(self.a, first), *self._specs(self.b, second)], key=lambda spec: spec.seed)
+
+    def _specs(self, strategy: str, seeds: Sequence[int]) -> "list[RunSpec]":
         from harness.config.suite import made
 
-        found: list[RunSpec] = []
-        for strategy, seeds in zip((self.a, self.b), self.seeds(pairs), strict=True):
-            found += made(
-                name=self.suite.name, about="", streams=self.suite.streams, strategies=[strategy], budgets=self.budgets,
-                seeds=seeds, setting=self.suite.setting,
-            ).specs()  # fmt: skip
-        # Pair by pair, so that an interrupted call leaves whole pairs.
-        return sorted(found, key=lambda spec: spec.seed)
+        return made(
+            name=self.suite.name,
+            about="",
+            streams=self.suite.streams,
+            strategies=[strategy],
+            budgets=self.budgets,
+            seeds=seeds,
+            setting=self.suite.setting,
+        ).specs()
 
     def decision(self, pairs: int) -> Decision:
         import numpy as np
@@ -239,10 +244,20 @@ class _Pairs:
         gains, clusters = gains[whole], [name for name, there in zip(clusters, whole, strict=True) if there]
         look = sequential.look(gains.mean(axis=0), margin=self.margin, exact=exact and pairs > 1)
         other = like(gains, clusters)
+        other_seeds = " with other seeds" if first == second else ""
         return Decision(
-            first, second, self.suite.streams, self.budgets, look, other, _clusters(other, self.margin),
-            float(frames.tasks["flops"].sum()), float(frames.tasks["seconds"].sum()), len(gains), of_tasks,
-        )  # fmt: skip
+            first,
+            f"{second}{other_seeds}",
+            self.suite.streams,
+            self.budgets,
+            look,
+            other,
+            _clusters(other, self.margin),
+            float(frames.tasks["flops"].sum()),
+            float(frames.tasks["seconds"].sum()),
+            len(gains),
+            of_tasks,
+        )
 
 
 def _clusters(one: "Estimate", margin: float) -> int | None:

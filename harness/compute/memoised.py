@@ -33,7 +33,7 @@ class Memoised(nn.Module):
             computed = True
             with Counter() as count:
                 out: Tensor = self.net(inputs)
-            return out, count.flops
+            return out, int(count.flops)
 
         out, flops = once((self._content, _seen(inputs)), compute)
         # What was computed here has been counted by whoever counts.

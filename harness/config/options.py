@@ -3,7 +3,8 @@
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from inspect import Parameter, signature
+from inspect import Parameter, get_annotations, getsourcefile, getsourcelines, signature
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -19,6 +20,8 @@ def build(what: str, made: Callable[..., Any], written: Written) -> Any:
     Raises:
         UserError: an option that does not exist, is missing, or has a value of the wrong kind.
     """
+    if isinstance(made, type) and what in ("strategy", "body", "learner"):
+        _check_dataclass(made, what)
     try:
         if isinstance(made, type) and is_dataclass(made):
             return _fill(made, dict(written.options), str(written), what)
@@ -27,6 +30,25 @@ def build(what: str, made: Callable[..., Any], written: Written) -> Any:
         if isinstance(error, ValidationError):
             raise
         raise UserError(f"{what} {written}: {error}") from error
+
+
+def _check_dataclass(made: type, what: str) -> None:
+    """Refuse a class whose options could not be written: one without ``@dataclass`` of its own."""
+    if "__dataclass_fields__" in vars(made):
+        return
+    own = [name for name, kind in get_annotations(made).items() if "ClassVar" not in str(kind)]
+    if is_dataclass(made) and not own:
+        return
+    try:
+        place = f" ({Path(getsourcefile(made) or '').name}:{getsourcelines(made)[1]})"
+    except (OSError, TypeError):
+        place = ""
+    name = f"{made.__module__}:{made.__qualname__}"
+    found = f"no dataclass, so that its option {own[0]!r} would not be seen" if own else "no dataclass"
+    raise UserError(
+        f"{what} {name}{place} is {found}; put @dataclass (from dataclasses import dataclass) above the class, and "
+        "write its options as annotated fields"
+    )
 
 
 def flat(value: Any, *, only_changed: bool = False) -> dict[str, Any]:

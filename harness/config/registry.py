@@ -2,15 +2,18 @@
 
 import ast
 import sys
+from contextvars import ContextVar
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from harness.config.notation import Written, parse
+from harness.config.source import plugin_files, source_hash
 from harness.core.errors import UserError, unknown
 
 Group = Literal["strategies", "bodies", "learners", "streams", "backbones"]
@@ -53,6 +56,27 @@ def entries(group: Group) -> dict[str, EntryPoint]:
     return found
 
 
+_behind: ContextVar[set[str] | None] = ContextVar("_behind", default=None)
+"""The modules of all that was made so far, where somebody wants to know."""
+
+
+def make_known(group: Group, text: str) -> tuple[Any, frozenset[str]]:
+    """What :func:`make` gives, and the modules behind it and behind all that was made on the way.
+
+    Raises:
+        UserError: as :func:`make`.
+    """
+    modules = set[str]()
+    before = _behind.set(modules)
+    try:
+        made = make(group, text)
+    finally:
+        _behind.reset(before)
+    if (around := _behind.get()) is not None:
+        around |= modules
+    return made, frozenset(modules)
+
+
 def make(group: Group, text: str) -> Any:
     """The object that ``text`` names, with its options filled in.
 
@@ -64,6 +88,9 @@ def make(group: Group, text: str) -> Any:
 
     written = parse(text)
     maker, written = _find(group, written)
+    if (modules := _behind.get()) is not None:
+        # A name may stand in one module for what is defined in another.
+        modules |= {module_of(group, text), getattr(maker, "__module__", None) or module_of(group, text)}
     if not callable(maker):
         raise UserError(f"{_ONE[group]} {text!r} names a {type(maker).__name__}; expected a class or a function")
     if group == "strategies":
@@ -127,10 +154,30 @@ def _find(group: Group, written: Written) -> tuple[Any, Written]:
     raise unknown(what, written.name, known, hint=f"'harness list {group}' shows them, module:Class brings your own")
 
 
+def loaded(name: str) -> ModuleType:
+    """The module of that name; imported anew where it, or a module beside it, was edited since, as in a notebook.
+
+    Raises:
+        ImportError: it cannot be imported.
+    """
+    before = _loaded.get(name)
+    if before is not None and before[1] != source_hash([name]):
+        for part in before[0]:
+            sys.modules.pop(part, None)
+        invalidate_caches()
+    module = import_module(name)
+    _loaded[name] = frozenset(plugin_files([name])), source_hash([name])
+    return module
+
+
+_loaded: dict[str, tuple[frozenset[str], str]] = {}
+"""By module: those of its plugin's, and the hash of their source, as they were imported."""
+
+
 def _load(what: str, name: str, place: str) -> Any:
     module_name, _, attribute = place.partition(":")
     try:
-        module = import_module(module_name)
+        module = loaded(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or "?"
         top = sys.modules.get(module_name.partition(".")[0])

@@ -1,7 +1,7 @@
 """What is to be run? A suite: a TOML file of streams, strategies, budgets, seeds and one setting, and its runs."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.config.notation import Written, parse
 from harness.config.options import flat
 from harness.config.precision import FORMATS, resolved
-from harness.config.registry import canonical, make
+from harness.config.registry import canonical, make_known, module_of
+from harness.config.source import source_hash
 from harness.config.suites import suites
 from harness.config.toml_file import read_toml
 from harness.core.budget import Budget
@@ -67,14 +68,14 @@ class Suite:
         Raises:
             UserError: a stream, a strategy, an option or the backbone cannot be had.
         """
-        backbone = make("backbones", self.setting.backbone)
+        backbone, makes_net = make_known("backbones", self.setting.backbone)
         precision = resolved(self.setting.precision, backbone)
         setting = replace(self.setting, weights_hash=backbone.weights_hash, precision=precision)
-        strategies = [(written, make("strategies", written)) for written in self.strategies]
+        strategies = [(written, *make_known("strategies", written)) for written in self.strategies]
         found = []
         for name, budget, seed in itertools.product(self.streams, self.budgets, self.seeds):
-            stream = opened(name)
-            for written, strategy in strategies:
+            stream, makes_stream = _opened(name)
+            for written, strategy, makes_strategy in strategies:
                 spec = RunSpec(
                     stream=stream.name,
                     fingerprint=stream.fingerprint(),
@@ -85,16 +86,30 @@ class Suite:
                     setting=setting,
                     seed=seed,
                     identity=stream.identity,
+                    sources=sources(strategy=makes_strategy, stream=makes_stream, backbone=makes_net),
                 )
                 found.append(spec)
         return list({spec.key: spec for spec in found}.values())
 
 
-@cache
 def opened(name: str) -> Stream:
     """The stream of that name, opened once a process."""
-    stream: Stream = make("streams", name)
-    return stream
+    return _opened(name)[0]
+
+
+def _opened(name: str) -> tuple[Stream, frozenset[str]]:
+    return _opened_of(name, source_hash([module_of("streams", name)]))
+
+
+@cache
+def _opened_of(name: str, source: str) -> tuple[Stream, frozenset[str]]:
+    """A stream that is a plugin is opened anew after an edit."""
+    return make_known("streams", name)
+
+
+def sources(**modules: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The hash of the source of each that is a plugin, as a :class:`RunSpec` has it."""
+    return tuple((name, found) for name, mine in modules.items() if (found := source_hash(mine)))
 
 
 def load_suite(name: str) -> Suite:

@@ -1,6 +1,7 @@
 """Does a strategy keep the contract? Each promise is tried on real runs of small tasks, and answered in one line."""
 
 import copy
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,18 @@ import torch
 from torch import Tensor
 
 from harness.compute.caps import scored_tasks
+from harness.compute.flops import UncountedOperation
 from harness.compute.meter import BudgetExhausted
-from harness.config.registry import make
-from harness.conformance.trial import Attempt, Trial, Work, overheard
+from harness.config.blame import blamed, method_line
+from harness.config.registry import make, make_known
+from harness.conformance.started import watching_starts
+from harness.conformance.trial import Attempt, Elsewhere, Trial, Work, overheard
 from harness.core.budget import Budget
 from harness.core.schema import Record, TaskStatus
 from harness.core.spec import Setting
 from harness.core.task import HiddenSplit, Split, Task
 from harness.learning.composition import Composition
-from harness.learning.evaluation import WrongShape
+from harness.learning.evaluation import WrongLogits, check_logits
 from harness.learning.strategy import Strategy, nets
 from harness.running.runner import Overspent
 from harness.storage.records import canonical
@@ -48,6 +52,14 @@ PROMISES = (RUNS, PEEKS, SPENDS, CHARGED, PREDICTS, REPEATS, RESUMES)
 BODY = "makes the same body again, of the net that it is given and its seed alone, and leaves that net as it was"
 """Asked of a strategy that has a body."""
 
+_ABOUT = {
+    RUNS: ("predict", "learn"), PEEKS: ("learn",), SPENDS: ("learn",), CHARGED: ("learn", "adapted", "prepare"),
+    PREDICTS: ("predict",), REPEATS: ("learn", "adapted"), RESUMES: ("state", "learn"), BODY: ("adapted",),
+}  # fmt: skip
+"""The methods that a promise is about."""
+
+_PLACE = re.compile(r"\(\S+\.py:\d+\)$")
+
 Found = TypeVar("Found")
 
 
@@ -72,7 +84,7 @@ def conformance(
     setting = Setting(backbone=backbone, weights_hash=net.weights_hash, size=size)
     trial = Trial(strategy, make("streams", stream), net, setting, Budget.parse(budget))
     trial.spec()
-    faults = _Faults()
+    faults = _Faults(strategy)
     promises = (*PROMISES[:-1], BODY, RESUMES) if isinstance(trial.opened(), Composition) else PROMISES
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -91,24 +103,45 @@ def conformance(
 
 
 class _Faults(dict[str, str]):
-    """Broken promises, and what was found first of each."""
+    """Broken promises, and what was found first of each, with the place in the plugin ``strategy``."""
+
+    def __init__(self, strategy: str) -> None:
+        super().__init__()
+        self.strategy = strategy
 
     def trying(self, promise: str, check: Callable[[], Found]) -> Found | None:
         """What ``check`` gives, or None if it raised: the promise that the exception is about is broken."""
         try:
             return check()
         except HiddenSplit as error:
-            self.setdefault(PEEKS, str(error))
+            self._add(PEEKS, str(error), error)
         except (Overspent, BudgetExhausted) as error:
-            self.setdefault(SPENDS, str(error))
-        except WrongShape as error:
-            self.setdefault(RUNS, str(error))
+            self._add(SPENDS, str(error), error)
+        except UncountedOperation as error:
+            self._add(CHARGED, str(error), error)
+        except WrongLogits as error:
+            self._add(RUNS, str(error), error)
+        except Elsewhere as error:
+            self.setdefault(promise, str(error))
         except (Exception, SystemExit) as error:
-            self.setdefault(promise, f"{type(error).__name__}: {' '.join(str(error).split())}")
+            self._add(promise, f"{type(error).__name__}: {' '.join(str(error).split())}", error)
         return None
 
+    def _add(self, promise: str, why: str, error: BaseException) -> None:
+        place = blamed(error, self.strategy)
+        self.setdefault(promise, f"{why} ({place})" if place else why)
+
     def answers(self, promises: Sequence[str]) -> list[Answer]:
-        return [Answer(promise, promise not in self, self.get(promise, "")) for promise in promises]
+        return [Answer(promise, promise not in self, self._placed(promise)) for promise in promises]
+
+    def _placed(self, promise: str) -> str:
+        """What was found, with the line of the method that it is about where it names none."""
+        why = self.get(promise, "")
+        if not why or _PLACE.search(why):
+            return why
+        made, modules = make_known("strategies", self.strategy)
+        place = next(filter(None, (method_line(made, method, modules) for method in _ABOUT[promise])), "")
+        return f"{why} ({place})" if place else why
 
 
 def _run(trial: Trial, folder: Path, faults: _Faults) -> list[Record]:
@@ -116,15 +149,16 @@ def _run(trial: Trial, folder: Path, faults: _Faults) -> list[Record]:
     found = trial.records(folder)
     for record in found:
         if record.get("metric") == "cross_entropy" and record["value"] is None:
-            faults.setdefault(RUNS, f"logits that are not finite on task {record['task']!r}")
+            faults.setdefault(RUNS, f"logits that are not finite on task {record['task']!r}; expected finite numbers")
     if all(r["status"] == TaskStatus.INFEASIBLE for r in found if r["event"] == "learn"):
         faults.setdefault(RUNS, f"learnt no task: it takes {trial.budget} for too little; give it --budget")
     return found
 
 
 def _resume(trial: Trial, folder: Path, whole: list[Record], faults: _Faults) -> None:
+    # In a process of its own, as after a real interruption: what only a variable of a module holds is not there.
     trial.records(folder, stop_after=1)
-    _agree(whole, trial.records(folder), RESUMES, faults)
+    _agree(whole, trial.records_elsewhere(folder), RESUMES, faults)
 
 
 def _repeat(trial: Trial, folder: Path, whole: list[Record], faults: _Faults) -> None:
@@ -141,8 +175,15 @@ def _agree(one: list[Record], other: list[Record], promise: str, faults: _Faults
 
 def _watch(trial: Trial, faults: _Faults) -> None:
     """Learn every task once more under a second counter, and predict some images of each in several ways."""
-    attempt = Attempt(trial)
-    _compare(attempt.setup, "before the stream", faults)
+    with watching_starts() as started:
+        attempt = Attempt(trial)
+        _compare(attempt.setup, "before the stream", faults)
+        _watch_tasks(trial, attempt, faults)
+    for what in started:
+        faults.setdefault(CHARGED, what)
+
+
+def _watch_tasks(trial: Trial, attempt: Attempt, faults: _Faults) -> None:
     for task in scored_tasks(trial.stream, trial.spec()):
         asked: list[Split] = []
         view, place = overheard(task, asked), f"task {task.name!r}"
@@ -151,6 +192,8 @@ def _watch(trial: Trial, faults: _Faults) -> None:
         step = work.charged / work.steps if work.steps else 0.0
         if work.charged > work.cap + 1.01 * step:
             faults.setdefault(SPENDS, f"{place} spent {work.charged - work.cap:.3g} FLOPs over its budget")
+        if work.later:
+            faults.setdefault(CHARGED, f"{place}: a thread computed {work.later:.4g} FLOPs after learn had returned")
         if work.learnt:
             faults.trying(PREDICTS, partial(_predict, attempt, view, faults))
         if asked:
@@ -188,10 +231,13 @@ def _predict(attempt: Attempt, task: Task, faults: _Faults) -> None:
         whole, again = strategy.predict(task, images), strategy.predict(task, images)
         singly = [strategy.predict(task, images[i : i + 1]) for i in range(len(images))]
     for logits, n in [(whole, len(images)), *((one, 1) for one in singly)]:
-        if tuple(logits.shape) != (n, task.num_classes):
-            raise WrongShape(f"logits of shape {tuple(logits.shape)}, expected ({n}, {task.num_classes})")
+        check_logits(logits, images[:n], task)
         if not logits.isfinite().all():
-            faults.setdefault(RUNS, f"logits that are not finite on task {task.name!r}")
+            odd = int((~logits.isfinite()).any(dim=1).sum())
+            faults.setdefault(
+                RUNS,
+                f"logits that are not finite for {odd} of {n} images of task {task.name!r}; expected finite numbers",
+            )
             return
     if not torch.equal(whole, again):
         faults.setdefault(PREDICTS, "the same images gave other logits the second time")

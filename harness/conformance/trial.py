@@ -2,8 +2,11 @@
 
 import io
 import math
+import multiprocessing
+import threading
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ from harness.compute.backbone import Backbone
 from harness.compute.caps import dense_flops
 from harness.compute.flops import Counter
 from harness.compute.meter import ComputeMeter
+from harness.compute.processes import Processes
+from harness.compute.threads import Threads
+from harness.config.blame import blamed
 from harness.config.options import flat
 from harness.config.registry import make
 from harness.core.budget import Budget
@@ -25,9 +31,13 @@ from harness.core.task import Examples, HiddenSplit, Split, Task
 from harness.learning.context import Context
 from harness.learning.strategy import Infeasible, Strategy
 from harness.learning.training import Diverged
+from harness.running.executor import warm, without_main
 from harness.running.messages import Message
 from harness.running.runner import run
 from harness.storage.records import read_log
+
+LINGER = 0.5
+"""Seconds for which a thread that outlives ``learn`` is watched."""
 
 
 class _Stopped(Exception):
@@ -43,6 +53,7 @@ class Work:
         cap: FLOPs that might be spent.
         steps: metered steps.
         learnt: false where the task was infeasible or diverged.
+        later: FLOPs that threads computed after it had ended.
     """
 
     charged: float
@@ -50,6 +61,7 @@ class Work:
     cap: float = math.inf
     steps: int = 0
     learnt: bool = False
+    later: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,44 @@ class Trial:
             run(spec, folder, listener=listen)
         return read_log(folder / spec.folder / "events.jsonl").records
 
+    def records_elsewhere(self, folder: Path) -> list[Record]:
+        """Carry out the run below ``folder``, or go on with it, in a process that has seen nothing of it.
+
+        Raises:
+            Elsewhere: whatever was raised there.
+        """
+        spec = self.spec()
+        ours, theirs = multiprocessing.get_context("forkserver").Pipe(duplex=False)
+        process = warm().Process(target=_carry_out, args=(spec, folder, theirs))
+        with without_main():
+            process.start()
+        theirs.close()
+        try:
+            failure = ours.recv()
+        except EOFError:
+            failure = "the process ended without a word"
+        finally:
+            process.join()
+        if failure:
+            raise Elsewhere(failure)
+        return read_log(folder / spec.folder / "events.jsonl").records
+
+
+def _carry_out(spec: RunSpec, folder: Path, parent: Connection) -> None:
+    torch.set_num_threads(1)
+    try:
+        with redirect_stdout(io.StringIO()):
+            run(spec, folder)
+    except BaseException as error:
+        place = blamed(error, spec.strategy)
+        parent.send(f"{type(error).__name__}: {' '.join(str(error).split())}{f' ({place})' if place else ''}")
+    else:
+        parent.send("")
+
+
+class Elsewhere(Exception):
+    """What was raised in another process, with its place."""
+
 
 class Attempt:
     """One strategy, led through tasks without the runner.
@@ -108,14 +158,23 @@ class Attempt:
     def learn(self, task: Task) -> Work:
         """Learn ``task``, a view of one that hides what is to be hidden, under the trial's budget."""
         ctx, learnt = self.ctx, False
+        running = set(threading.enumerate())
         ctx.dense_flops = dense_flops(self.trial.backbone, task.num_classes, self.trial.setting.size)
         cap = self.trial.budget.flops_for(dense_flops=ctx.dense_flops, images=task.sizes[Split.TRAIN])
         # Held here as well: the strategy might put another one into its context.
         meter = ctx.meter = ComputeMeter(flops=cap)
-        with redirect_stdout(io.StringIO()), suppress(Infeasible, Diverged), Executed() as count, meter:
-            self.strategy.learn(task, ctx)
-            learnt = True
-        return Work(meter.spent_flops, count.flops, cap, meter.steps, learnt)
+        with Processes(), Threads() as after:
+            with redirect_stdout(io.StringIO()), suppress(Infeasible, Diverged), Executed() as count, meter:
+                self.strategy.learn(task, ctx)
+                learnt = True
+            self._wait_for_threads(running)
+        return Work(meter.spent_flops, count.flops, cap, meter.steps, learnt, after.take())
+
+    @staticmethod
+    def _wait_for_threads(before: set[threading.Thread]) -> None:
+        """Give threads that were begun meanwhile, and still run, the time to show what they do."""
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=LINGER)
 
 
 class Executed(Counter):

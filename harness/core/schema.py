@@ -115,6 +115,9 @@ class SpecFacts(_Part):
     """Every option of the strategy, defaults included."""
     strategy_version: int = 1
     """Version of the strategy's class."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of the source of plugins, by what they define: ``strategy``, ``stream``, ``backbone``; nothing for what
+    is built in."""
     budget: str
     """Written form of the budget, such as ``0.1ep``."""
     setting: SettingFacts

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from harness.core.budget import Budget
 
-PROTOCOL_VERSION = 4
-"""Raised when the engine begins to give other answers for the same spec: splits, metering, evaluation, schedule."""
+PROTOCOL_VERSION = 5
+"""Raised when the engine begins to give other answers for the same spec (splits, metering, evaluation, schedule), or
+when what a key is made of changes: from 5 on the source of plugins and the content of named recipes are part of it."""
 
 Scoring = Literal["dev_test", "test"]
 Precision = Literal["fp32", "bf16"]
@@ -42,6 +43,8 @@ class RunSpec:
         options: every option of the strategy, defaults included.
         strategy_version: of the strategy's class.
         identity: of the stream, where that is not its written form.
+        sources: hashes of the plugins' source, by what they define: ``strategy``, ``stream``, ``backbone``. What is
+            built in has none: the protocol version stands for it.
     """
 
     stream: str
@@ -53,18 +56,22 @@ class RunSpec:
     setting: Setting
     seed: int
     identity: str = ""
+    sources: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> str:
         """SHA-256 over all that changes the answer: equal keys mean equal canonical records."""
         name = self.strategy.partition("(")[0]
-        content = {
+        content: dict[str, Any] = {
             "stream": [self.identity or self.stream, self.fingerprint],
             "strategy": [name, sorted((k, _plain(v)) for k, v in self.options), self.strategy_version],
             "budget": str(self.budget),
             "setting": asdict(self.setting),
             "seed": self.seed,
         }
+        # Without plugins, and before protocol 5, a key is made of what it always was.
+        if self.sources and self.setting.protocol_version >= 5:
+            content["sources"] = sorted(self.sources)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property

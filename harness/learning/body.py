@@ -39,6 +39,14 @@ class Body(ABC):
             UserError: the options would change nothing although they should, or ``body`` is not of a kind for them.
         """
 
+    def check(self, body: "nn.Module", size: int) -> None:
+        """Asked before any run begins, of a net with random weights: can this be made of nets like it?
+
+        Raises:
+            UserError: it cannot; which layer, and why.
+        """
+        self.adapted(body, size)
+
     @property
     def flops(self) -> float:
         """What the last :meth:`adapted` cost beyond tensor operations, such as a solver's work, by its formula."""

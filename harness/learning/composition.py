@@ -64,6 +64,9 @@ class Composition(Strategy):
     def adapted(self, body: "nn.Module", size: int) -> "nn.Module":
         return self.body.adapted(body, size)
 
+    def check(self, body: "nn.Module", size: int) -> None:
+        self.body.check(body, size)
+
     def prepare(self, ctx: Context) -> None:
         pretrained = self.learner.pretrained
         whole = ctx.body(pretrained=pretrained)

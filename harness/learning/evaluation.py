@@ -28,8 +28,32 @@ BINS = 15
 Predict = Callable[[Task, torch.Tensor], torch.Tensor]
 
 
-class WrongShape(ValueError):
-    """A strategy's logits have another shape than (images, classes)."""
+class WrongLogits(ValueError):
+    """What a strategy predicts is no tensor of floats of shape (images, classes), on the device of the images."""
+
+    method = "predict"
+    """Of the strategy, which this is about."""
+
+
+def check_logits(logits: Any, images: torch.Tensor, task: Task) -> None:
+    """Refuse what ``predict`` gave for ``images`` of ``task`` if it is not as the contract says.
+
+    Raises:
+        WrongLogits: with what came and what is wanted.
+    """
+    wanted = f"expected a torch.Tensor of floats of shape ({len(images)}, {task.num_classes}) on {images.device}"
+    about = f"for {len(images)} images of task {task.name!r}"
+    if not isinstance(logits, torch.Tensor):
+        kind = type(logits)
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        inside = f" of {len(logits)}" if isinstance(logits, (list, tuple)) else ""
+        raise WrongLogits(f"predict gave a {name}{inside} {about}; {wanted}")
+    if not logits.is_floating_point():
+        raise WrongLogits(f"predict gave logits of {logits.dtype} {about}; {wanted}")
+    if tuple(logits.shape) != (len(images), task.num_classes):
+        raise WrongLogits(f"predict gave logits of shape {tuple(logits.shape)} {about}; {wanted}")
+    if logits.device != images.device:
+        raise WrongLogits(f"predict gave logits on {logits.device} {about}; {wanted}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +82,7 @@ def evaluate(strategy: Strategy, scored: Scored, ctx: Context, *, after: str) ->
     ``error`` carries ``predicted``: the classes of the first images, base64 of little-endian uint16.
 
     Raises:
-        WrongShape: the logits do not have shape (n, num_classes).
+        WrongLogits: the logits are no tensor of floats of shape (n, num_classes).
     """
     task, examples = scored.task, scored.examples
     logits = _logits(strategy.predict, task, examples, ctx)
@@ -102,11 +126,7 @@ def _logits(predict: Predict, task: Task, examples: Examples, ctx: Context) -> t
             images = ctx.inputs(examples, slice(start, start + BATCH))
             with ctx.autocast():
                 logits = predict(view, images)
-            if tuple(logits.shape) != (len(images), task.num_classes):
-                raise WrongShape(
-                    f"predict gave logits of shape {tuple(logits.shape)} for {len(images)} images of task "
-                    f"{task.name!r}; expected ({len(images)}, {task.num_classes})"
-                )
+            check_logits(logits, images, task)
             parts.append(logits.float().cpu())
             # A sign of life: a large test set must not look like a strategy that hangs.
             ctx.said(1.0)

@@ -45,6 +45,14 @@ class Strategy(ABC):
         """
         return body
 
+    def check(self, body: "nn.Module", size: int) -> None:
+        """Asked before any run begins, of a backbone with random weights: can the strategy work with nets like it?
+
+        Raises:
+            UserError: it cannot; which layer, and why.
+        """
+        self.adapted(body, size)
+
     @property
     def shapes_from_weights(self) -> bool:
         """Whether the shapes that ``adapted`` gives depend on weights, so that they cannot be told without them."""

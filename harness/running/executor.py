@@ -152,14 +152,14 @@ def _start(
 ) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(spec, out, device, retry_failed, kept, theirs), daemon=True)
-    with _without_main():
+    with without_main():
         process.start()
     theirs.close()
     return _Worker(process, spec, ours)
 
 
 @contextmanager
-def _without_main() -> Iterator[None]:
+def without_main() -> Iterator[None]:
     """The script or notebook that asked for runs is none of theirs: a new process would carry it out once more."""
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:

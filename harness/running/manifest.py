@@ -27,6 +27,7 @@ def manifest(spec: RunSpec, stream: Stream, tasks: list[Task], backbone: Backbon
             "strategy": spec.strategy,
             "options": dict(spec.options),
             "strategy_version": spec.strategy_version,
+            **({"sources": dict(spec.sources)} if spec.sources else {}),
             "budget": str(spec.budget),
             "setting": asdict(spec.setting),
             "seed": spec.seed,

@@ -16,7 +16,10 @@ from harness.compute.caps import Spent, cap, dense_flops, scored_tasks
 from harness.compute.ledger import Ledger
 from harness.compute.memory import begin_peak, peak_bytes
 from harness.compute.meter import ComputeMeter
-from harness.config.registry import make
+from harness.compute.processes import Processes
+from harness.compute.threads import Threads
+from harness.config.registry import make, make_known
+from harness.config.suite import sources
 from harness.core.errors import UserError
 from harness.core.schema import EvalRecord, LearnRecord, RunStatus, TaskStatus, parse_record, score_of
 from harness.core.seeding import named_seed
@@ -67,7 +70,9 @@ def run(
         if status is RunStatus.DONE or (status is RunStatus.FAILED and not retry_failed):
             return status
         try:
-            _run(spec, store, device, listener)
+            # From before its plugin is there: whatever begins is counted for who watches then, or refused.
+            with Threads(), Processes():
+                _run(spec, store, device, listener)
         except Busy:
             raise
         except (KeyboardInterrupt, Leave, CannotWrite):
@@ -88,8 +93,16 @@ def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> No
             f"stream {spec.stream} has fingerprint {stream.fingerprint()[:12]}, the plan was made for "
             f"{spec.fingerprint[:12]}: its data changed; plan again"
         )
-    strategy: Strategy = make("strategies", spec.strategy)
-    backbone: Backbone = make("backbones", spec.setting.backbone)
+    strategy: Strategy
+    backbone: Backbone
+    strategy, makes_strategy = make_known("strategies", spec.strategy)
+    backbone, makes_net = make_known("backbones", spec.setting.backbone)
+    now = dict(sources(strategy=makes_strategy, backbone=makes_net))
+    for what, source in spec.sources:
+        if what in now and now[what] != source:
+            raise UserError(
+                f"the source of the {what} was edited since this run was planned; the same command plans anew"
+            )
     tasks = scored_tasks(stream, spec)
     store.begin({**manifest(spec, stream, tasks, backbone), "started": _now(), "finished": None})
     done, state, note = store.resume(tasks=len(tasks), resumable=strategy.resumable)

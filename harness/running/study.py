@@ -139,6 +139,8 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
     say(f"{len(specs)} runs, {len(todo)} to do, {where}, results in {out}")
     for regime in regimes(todo):
         say(str(regime))
+    if left := _of_other_code(todo, out):
+        say(f"{left} earlier runs of another version of the code are left alone; the report keeps them apart")
     with watching(todo, verbose=crew.verbose) as watch:
         outcomes = _carried_out(todo, out, crew, jobs, watch)
     reasons = {outcome.spec.key: outcome.reason for outcome in outcomes if outcome.status is not RunStatus.DONE}
@@ -189,6 +191,27 @@ def shard_of(specs: list[RunSpec], shard: str | None) -> list[RunSpec]:
     return specs[int(match[1]) - 1 :: int(match[2])]
 
 
+def _of_other_code(specs: list[RunSpec], out: Path) -> int:
+    """The runs below ``out`` that differ from one of ``specs`` only in the code behind them, or in its defaults."""
+    found = set[Path]()
+    for spec in specs:
+        own = out / spec.folder
+        asked = (spec.strategy, spec.fingerprint, str(spec.budget), spec.seed, spec.setting.backbone, spec.setting.size)
+        for folder in own.parent.glob(f"seed{spec.seed}-*"):
+            there = RunFolder(folder).describe().get("spec") if folder != own else None
+            if isinstance(there, dict) and isinstance(there.get("setting"), dict):
+                mine = [there.get(name) for name in ("strategy", "fingerprint", "budget", "seed")]
+                mine += [there["setting"].get(name) for name in ("backbone", "size")]
+                same = all(there["setting"].get(name) == getattr(spec.setting, name) for name in _NO_CODE)
+                if tuple(mine) == asked and same:
+                    found.add(folder)
+    return len(found)
+
+
+_NO_CODE = ("weights_hash", "precision", "scoring")
+"""Facts of the setting that a change of code leaves as they are."""
+
+
 def _skipping(stream: str) -> str:
     """The stream without what is missing, where it can be opened so."""
     written = parse(stream)
@@ -217,11 +240,10 @@ def check_strategies(specs: list[RunSpec]) -> None:
         check_size(make("backbones", name), size)
     for text, name, size in sorted({(s.strategy, s.setting.backbone, s.setting.size) for s in specs}):
         strategy: Strategy = make("strategies", text)
-        if type(strategy).adapted is not Strategy.adapted:
-            try:
-                strategy.adapted(make("backbones", name).build(pretrained=False), size)
-            except UserError as error:
-                raise UserError(f"{text} cannot be made of {name} at {size} px: {error}") from None
+        try:
+            strategy.check(make("backbones", name).build(pretrained=False), size)
+        except UserError as error:
+            raise UserError(f"{text} cannot be made of {name} at {size} px: {error}") from None
 
 
 def _check_writable(out: Path) -> None:

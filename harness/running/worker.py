@@ -1,6 +1,7 @@
 """What does a process do that was started for one run? Carry it out, tell its parent, and keep its noise in a file."""
 
 import faulthandler
+import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import torch
 import torch._dynamo
 
 from harness.compute.memory import keep_freed_memory
+from harness.config.blame import blamed
 from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
 from harness.running.messages import GRACE, LEFT, Leave, Message
@@ -59,7 +61,8 @@ def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path |
         raise
     except BaseException as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        send(f"failed: {reason[:300]}")
+        place = blamed(error, spec.strategy)
+        send(f"failed: {reason[:300]}{f' ({place})' if place else ''}")
         raise SystemExit(1) from None
     else:
         send("done" if status is RunStatus.DONE else "failed: with another runner")
@@ -69,6 +72,8 @@ def _listen_to_signals(kept: Path | None) -> None:
     """Leave on SIGTERM, and when the parent dies; show where we are on SIGUSR1, which says that we hang."""
     # A group of our own: the parent ends with us whatever a plugin has started.
     os.setpgid(0, 0)
+    # It is the parent that ends us where it leaves; a daemon by name could have no children, as data loaders have.
+    multiprocessing.current_process().daemon = False
     # Ctrl-C reaches every process of the terminal: the parent decides, and says so with SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)

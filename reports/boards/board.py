@@ -258,6 +258,7 @@ def _told_apart(found: list[Board]) -> list[Board]:
             ("fingerprint", "stream {:.8}"),
             ("weights_hash", "weights {:.8}"),
             ("protocol_version", "protocol {}"),
+            ("around", "code of {:.13}"),
         ):
             if len({board.setting[name] for board in same}) > 1:
                 for board in same:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.notation import Written, parse
+from harness.core.errors import UserError
 from reports.boards.board import Board
 from reports.statistics.student import seed_means
 
@@ -37,10 +38,16 @@ def known(board: Board) -> Anchors:
 
 
 def base_stream(stream: str) -> str:
-    """The stream whose test images these are: without a cap on training images, without a choice of tasks."""
-    written = parse(stream)
-    while "stream" in written.options:
-        written = parse(str(written.options["stream"]))
+    """The stream whose test images these are: without a cap on training images, without a choice of tasks.
+
+    As it stands where it cannot be read.
+    """
+    try:
+        written = parse(stream)
+        while "stream" in written.options:
+            written = parse(str(written.options["stream"]))
+    except UserError:
+        return stream
     return str(Written(written.name, {key: value for key, value in written.options.items() if key != "tasks"}))
 
 

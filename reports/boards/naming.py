@@ -6,7 +6,7 @@ from harness.config.notation import parse
 from harness.core.spec import path_safe
 from reports.boards.board import Board
 
-_MORE = ("size", "precision", "scoring", "protocol_version", "weights_hash", "fingerprint")
+_MORE = ("size", "precision", "scoring", "protocol_version", "weights_hash", "fingerprint", "around")
 
 
 def prefixes(found: Sequence[Board]) -> list[str]:

@@ -13,6 +13,7 @@ from harness.core.schema import EvalRecord, LearnRecord, Record, RunFile, TaskFa
 from harness.storage.records import parse_log
 from reports.reading.agreement import PREDICTED, with_agreement
 from reports.reading.impersonal import without_folders, without_release
+from reports.reading.labels import labelled
 from reports.reading.sources import Source, sources
 from reports.reading.unrecorded import constant_error, family, pretrained_on
 
@@ -92,6 +93,8 @@ def _facts(run: RunFile) -> dict[str, Any]:
         "family": spec.strategy.partition("(")[0],
         "options": spec.options,
         "strategy_version": spec.strategy_version,
+        "source": spec.sources.get("strategy", ""),
+        "around": " ".join(f"{what} {spec.sources[what]}" for what in ("stream", "backbone") if what in spec.sources),
         "budget": spec.budget,
         "seed": spec.seed,
         **setting.model_dump(),
@@ -173,8 +176,8 @@ def _task_facts(task: TaskFacts) -> dict[str, Any]:
 
 
 # fmt: off
-_RUN_TEXT = ["key", "stream", "fingerprint", "strategy", "family", "budget", "backbone", "weights_hash", "precision",
-             "scoring", "commit", "started", "finished", "pretrained_on"]
+_RUN_TEXT = ["key", "stream", "fingerprint", "strategy", "family", "source", "around", "budget", "backbone",
+             "weights_hash", "precision", "scoring", "commit", "started", "finished", "pretrained_on"]
 _RUN_COUNTS = ["strategy_version", "seed", "size", "protocol_version", "attempts", "planned", "done", "threads"]
 _TASK_FACTS = ["run", "index", "task", "year", "domain", "kind", "num_classes", "provenance", "phase", "train", "dev",
                "dev_test", "test", "dense_flops", "epoch_flops", "chance", "cluster", "status"]
@@ -189,7 +192,10 @@ _EVAL_KEYS = set(_EVAL_COLUMNS) - {"run", "index"}
 REFERENCE = "finetune"
 """The strategy that others are measured against: full finetuning of the dense net, no option changed."""
 
-BOARD = ["stream", "fingerprint", "backbone", "weights_hash", "size", "precision", "scoring", "protocol_version"]
+# fmt: off
+BOARD = ["stream", "fingerprint", "backbone", "weights_hash", "size", "precision", "scoring", "protocol_version",
+         "around"]
+# fmt: on
 """Runs that agree in these can be compared."""
 
 CARRIED = ["folder", "board", "label", "strategy", "family", "budget", "seed", "used"]
@@ -209,13 +215,8 @@ def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str
     known = r["status"] != UNREADABLE
     r["board"] = -1
     r.loc[known, "board"] = r[known].groupby(BOARD, sort=False, dropna=False).ngroup()
-    versions = r[r["used"]].groupby(["board", "strategy"])["strategy_version"].nunique()
-    several = {pair for pair, count in versions.items() if count > 1}
-    labels = [
-        f"{row.strategy} v{row.strategy_version}" if (row.board, row.strategy) in several else str(row.strategy)
-        for row in r.itertuples()
-    ]
-    r["label"] = pd.Series(labels, index=r.index, dtype=object)
+    r["label"], apart = labelled(r)
+    notes = [*notes, *apart]
     t = pd.DataFrame(tasks).reindex(columns=_with(tasks, [*_TASK_FACTS, *_TASK_NUMBERS]))
     for column in t.columns.difference(
         ["task", "domain", "kind", "provenance", "phase", "cluster", "status", "prepared", PREDICTED]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from harness.learning.body import Body
-from strategies.bodies.structure.pruning import Pruning, pruned
+from strategies.bodies.structure.pruning import Pruning, check_sound, pruned
 
 
 @dataclass
@@ -20,6 +20,10 @@ class ChannelPruned(Body):
     @property
     def shapes_from_weights(self) -> bool:
         return self.pruning.allocation == "global"
+
+    def check(self, body: nn.Module, size: int) -> None:
+        super().check(body, size)
+        check_sound(body, size, "channel")
 
     def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
         """A physically smaller copy of ``body``, its kept units a pure function of its weights."""

@@ -17,7 +17,7 @@ from harness.learning.body import Body
 from harness.learning.context import Adapted, Context
 from harness.learning.strategy import Infeasible, Strategy
 from strategies.bodies.structure.attention import with_prunable_attention
-from strategies.bodies.structure.pruning import Layout, Pruning, kept_units, prunable
+from strategies.bodies.structure.pruning import Layout, Pruning, check_sound, kept_units, prunable
 from strategies.bodies.structure.removal import remove
 from strategies.bodies.transport.fusion import Fusion, Transport, fuse
 from strategies.bodies.transport.responses import responses
@@ -48,6 +48,7 @@ class OTFused(Body):
     """What the last fusion did."""
 
     phase: ClassVar[CostPhase] = "fuse"
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.responses < 2:
@@ -65,6 +66,10 @@ class OTFused(Body):
     @property
     def flops(self) -> float:
         return self.fusion.flops if self.fusion is not None else 0.0
+
+    def check(self, body: nn.Module, size: int) -> None:
+        super().check(body, size)
+        check_sound(body, size, self.layout)
 
     def adapted(self, body: nn.Module, size: int, *, seed: int = 0) -> nn.Module:
         """A fused, physically smaller copy of ``body``, a pure function of its weights.

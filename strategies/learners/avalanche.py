@@ -22,7 +22,7 @@ from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Learner
-from strategies.learners.recipes import known, settled
+from strategies.learners.recipes import known, settled, version_with
 from strategies.learners.starting import needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -58,7 +58,6 @@ class Avalanche(Learner):
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     """What is remembered from task to task: Avalanche's plugins and clock, and what the numbers of labels mean."""
 
-    version: ClassVar[int] = 2
     shares_weights: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
 
@@ -74,6 +73,10 @@ class Avalanche(Learner):
             raise unknown("method of Avalanche", self.method, [*METHODS, *SHORT])
         if self.strength is not None and not METHODS[self.method]:
             raise UserError(f"avalanche(method={self.method}): it has no strength")
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return version_with(self.recipe, 2)
 
     def prepare(self, ctx: Context) -> None:
         with _without_notices():

@@ -20,7 +20,7 @@ from harness.learning.strategy import Learner
 from strategies.learners.choosing import fit_chosen
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.recipes import known, settled
+from strategies.learners.recipes import known, settled, version_with
 from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
@@ -61,6 +61,10 @@ class Finetune(Learner):
         known(self.recipe)
 
     @property
+    def version(self) -> int:  # type: ignore[override]
+        return version_with(self.recipe, 1)
+
+    @property
     def pretrained(self) -> bool:
         return self.start.init != "scratch"
 
@@ -96,6 +100,8 @@ class Finetune(Learner):
         body, drawn = ctx.body_name, not self.pretrained
         recipe = settled(self.recipe, net, ctx, body=body, statistics_hold=hold, drawn=drawn)
         start_head(net, data, task, ctx, recipe)
+        # Where training diverges, what it made of the net is what is scored.
+        self.net = net
         self.net = net = train(net, data, task, ctx, recipe)
         if self.start.init == "previous":
             self.begin_with(net.body)

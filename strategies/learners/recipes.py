@@ -1,5 +1,6 @@
 """What does a named recipe say for this net, this body and this budget? Looked up in ``recipes.toml``."""
 
+import hashlib
 import math
 from functools import cache
 from importlib.resources import files
@@ -35,6 +36,18 @@ def known(recipe: Recipe) -> NamedRecipe | None:
     if recipe.recipe not in shipped():
         raise unknown("recipe called", recipe.recipe, ["v1", *shipped()])
     return shipped()[recipe.recipe]
+
+
+def version_with(recipe: Recipe, own: int) -> int:
+    """The version of a learner whose own is ``own``: it differs with the content of the recipe that ``recipe`` names.
+
+    So that results of two contents of one name are never taken for each other; with ``v1`` it is ``own``.
+    """
+    named = known(recipe)
+    if named is None:
+        return own
+    text = repr((own, [(sorted(e.values.items()), e.nets, e.bodies, e.bands) for e in named.entries]))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def looked_up(recipe: Recipe, net: nn.Module, ctx: Context, *, body: str = "") -> dict[str, Any] | None:

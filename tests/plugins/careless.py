@@ -1,6 +1,11 @@
 """Strategies that learn, but break one promise of the contract, each in three ways by name."""
 
 import copy
+import multiprocessing
+import subprocess
+import sys
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -57,6 +62,24 @@ class Hides(OwnLoop):
                 self.net(ctx.inputs(data))
         if self.how == "takes_back":
             ctx.meter.flops["train"] /= 2
+        images = ctx.inputs(data)
+        if self.how == "in_a_thread_that_goes_on":
+            threading.Thread(target=later, args=(self.net, images), daemon=True).start()
+        if self.how == "in_a_program":
+            subprocess.run([sys.executable, "-S", "-c", "2 * 2"], check=True)
+        if self.how == "in_a_process":
+            work = multiprocessing.get_context("fork").Process(target=self.net, args=(images,))
+            work.start()
+            work.join()
+            if work.exitcode:
+                raise RuntimeError("the process that trains has failed")
+        if self.how == "in_an_operation_without_price":
+            torch.linalg.matrix_exp(images)
+
+
+def later(net: nn.Module, images: Tensor) -> None:
+    time.sleep(0.1)
+    net(images)
 
 
 @dataclass
@@ -123,6 +146,17 @@ class Misshapen(OwnLoop):
             return torch.cat([logits, logits[:, :1]], dim=1)
         if self.how == "squeezed":
             return logits.squeeze(0)
+        match self.how:
+            case "numpy":
+                return logits.numpy()  # type: ignore[return-value]
+            case "list":
+                return list(logits)  # type: ignore[return-value]
+            case "classes":
+                return logits.argmax(dim=1)
+            case "whole_numbers":
+                return logits.long()
+            case "elsewhere":
+                return logits.to("meta")
         return logits.mean(dim=0, keepdim=True)
 
 
@@ -154,6 +188,25 @@ class Forgets(Finetune):
             raise NotImplementedError("load_state")
         if self.how == "says_nothing":
             super().load_state(state)
+
+
+_last: list[Tensor] = []
+
+
+@dataclass
+class Module(OwnLoop):
+    """Holds what the next task needs in a variable of the module, where it ends with the process."""
+
+    how: str = "variable"
+
+    def prepare(self, ctx: Context) -> None:
+        _last.clear()
+
+    def learn(self, task: Task, ctx: Context) -> None:
+        super().learn(task, ctx)
+        bias = self.net.head.bias.data
+        bias += sum(float(seen.sum()) for seen in _last)
+        _last.append(bias.clone() + 1)
 
 
 @dataclass

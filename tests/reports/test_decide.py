@@ -74,7 +74,7 @@ def test_one_strategy_is_compared_with_itself_under_other_seeds(planted, tmp_pat
     assert found.look.answer == "no difference"
     seeds = [seed for _, seed in carry_out.runs]
     assert sorted(seeds) == list(range(2 * found.look.pairs))
-    assert "do not differ by 1 point or more" in str(found)
+    assert "finetune and finetune with other seeds do not differ by 1 point or more" in str(found)
 
 
 def test_time_that_is_up_is_said_with_what_it_would_take(planted, tmp_path):

@@ -12,6 +12,7 @@ import harness as package
 from harness.core.errors import UserError
 from reports.publishing.summary import summary
 from reports.reading.frame import read
+from reports.statistics.student import HERE
 
 SUITE = """
 streams = ["tiny:bars(tasks=2)"]
@@ -53,8 +54,9 @@ def test_loaded_results_are_those_of_the_report(results: Path, tmp_path: Path) -
 
 def test_gains_are_those_over_dense_finetuning_a_row_a_cell(results: Path) -> None:
     gains = package.load(results).gains()
-    assert len(gains) == 6 * 3
-    assert list(gains.columns) == ["board", "strategy", "budget", "gain", "low", "high", "n"]
+    assert list(gains.columns) == ["board", "scope", "strategy", "budget", "gain", "low", "high", "n"]
+    assert [len(part) for _, part in gains.groupby("scope")] == [6 * 3, 6 * 3]
+    gains = gains[gains["scope"] == HERE]
     tasks = package.load(results).tasks
     cell = tasks[tasks["budget"] == "1ep"].pivot(index=["task", "seed"], columns="label", values="error")
     expected = (cell["finetune"] - cell["linear_probe"]).mean()

@@ -17,7 +17,7 @@ from strategies.bodies.structure.attention import head_groups, with_prunable_att
 from strategies.bodies.structure.groups import Group, widths
 from strategies.bodies.structure.removal import Kept, remove
 from strategies.bodies.structure.scores import Score, choose_all
-from strategies.bodies.structure.trial import tried
+from strategies.bodies.structure.trial import tried, unread
 
 Layout = Literal["filter", "channel"]
 
@@ -89,6 +89,17 @@ def refusal(net: nn.Module, size: int, layout: Layout) -> str:
     except UserError as error:
         return str(error)
     return ""
+
+
+def check_sound(body: nn.Module, size: int, layout: Layout) -> None:
+    """Take away units that nobody reads, and compare: what cannot be told from shapes shows in what ``body`` computes.
+
+    Raises:
+        UserError: its features change, so that units are not where they are thought to be.
+    """
+    body = with_prunable_attention(body)
+    if reason := unread(body, size, prunable(body, size, layout)):
+        raise UserError(f"{type(body).__name__} cannot be pruned by layout {layout!r}: {reason}; choose another net")
 
 
 def kept_units(body: nn.Module, size: int, groups: list[Group], pruning: Pruning, *, seed: int = 0) -> Kept:

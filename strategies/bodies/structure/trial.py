@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from strategies.bodies.structure.groups import Group
 from strategies.bodies.structure.removal import remove
 from strategies.bodies.structure.shapes import shapes_only
+from strategies.bodies.structure.units import positions_back, positions_first, weight_of
 
 
 def tried(
@@ -58,3 +59,54 @@ def _half(group: Group) -> Tensor:
     each = group.width // group.blocks
     stay = torch.arange(group.width).view(group.blocks, each)[:, : max(1, each // 2)]
     return stay.flatten()
+
+
+class _ByUnit(nn.Module):
+    """What a norm over many units leaves of them when it treats each by itself: scale and shift."""
+
+    def __init__(self, norm: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.norm, self.dim = norm, dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = getattr(self.norm, "weight", None), getattr(self.norm, "bias", None)
+        shape = [1] * x.ndim
+        shape[self.dim] = -1
+        x = x if weight is None else x * weight.view(shape)
+        return x if bias is None else x + bias.view(shape)
+
+
+def unread(net: nn.Module, size: int, groups: list[Group], *, tolerance: float = 1e-4) -> str:
+    """Why taking away units that nobody reads would change what ``net`` gives; empty where it would not.
+
+    The dense net with the consumers of half of the units set to zero is compared with the net without those units, on
+    noise. Norms over many units, whose means change with their number, are replaced by their scale and shift. Units
+    that are features themselves are read by whatever comes behind the net, so they are left alone.
+    """
+    groups = [group for group in groups if not group.output]
+    with shapes_only(), torch.no_grad():
+        dense = copy.deepcopy(net).eval().double()
+        kept = {group.name: _half(group) for group in groups}
+        for group in groups:
+            gone = torch.ones(group.width, dtype=torch.bool)
+            gone[kept[group.name]] = False
+            for member in group.of("consumer"):
+                weight = weight_of(dense, member.module)
+                positions = positions_first(weight, member).clone()
+                positions[member.index[gone].flatten()] = 0
+                weight.copy_(positions_back(positions, member))
+        smaller = copy.deepcopy(dense)
+        remove(smaller, groups, kept)
+        images = torch.rand(2, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        whole, less = _by_unit(dense)(images), _by_unit(smaller)(images)
+        apart = float((whole - less).abs().max() / whole.abs().max().clamp(min=1e-30))
+        return "" if apart < tolerance else f"without units that nobody reads the features differ by {apart:.1g}"
+
+
+def _by_unit(net: nn.Module) -> nn.Module:
+    for name, module in list(net.named_modules()):
+        if isinstance(module, (nn.LayerNorm, nn.GroupNorm)):
+            # Norms of libraries that take channels first are of these kinds too, by another name.
+            first = isinstance(module, nn.GroupNorm) or "2d" in type(module).__name__
+            net.set_submodule(name, _ByUnit(module, 1 if first else -1))
+    return net

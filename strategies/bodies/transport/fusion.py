@@ -44,13 +44,14 @@ class Transport:
         discount: a unit's share counts only as far as its filters point the way of the kept unit's (cosine, at least
             0): nowhere, in every width, or where filters are ``depthwise``. Without it a removed unit is carried on
             whole by one that may be unlike it. That keeps at least its mean, which plain convolutions forgive; the
-            mean of unlike depthwise filters is neither of them. Heads of attention are discounted like these.
+            mean of unlike depthwise filters is neither of them. Heads of attention are discounted like these. For
+            other tasks than the net's own ``all`` is better, for its own ``depthwise`` by far (bench/TRANSFER.md,
+            bench/FUSION.md).
         solver: ``entropic`` is there as an ablation.
         plan: ``transport``, or ``function``: consumers make up for removed units by least squares over what they read
-            (:mod:`strategies.bodies.transport.function`); then only the last two options have a meaning.
-        probes: pictures of noise that plans by function are made on.
-        shrinkage: of plans by function: penalty of the regression, relative to the mean variance of what is read.
-        rest: of plans by function: how much of the mean that the combinations lack is given back, as a constant.
+            (:mod:`strategies.bodies.transport.function`); then only the two options below have a meaning.
+        probes: random pictures that plans by function are made on.
+        shrinkage: of plans by function: penalty of the regression, relative to the mean square of what is read.
     """
 
     scale: Scale = "variance"
@@ -60,19 +61,18 @@ class Transport:
     metric: Metric = "l2"
     weights: Weights = "all"
     unit_length: bool = True
-    discount: Literal["none", "depthwise", "all"] = "depthwise"
+    discount: Literal["none", "depthwise", "all"] = "all"
     solver: Literal["exact", "entropic"] = "exact"
     plan: Literal["transport", "function"] = "transport"
     probes: int = 128
-    shrinkage: float = 0.1
-    rest: float = 0.5
+    shrinkage: float = 0.02
 
 
 @dataclass(frozen=True)
 class FusedWidth:
     """What became of one width: units before and after, transport cost, and the mean factor that restored norms.
 
-    Of a plan by function, ``cost`` is the share of what removed units gave, mean square on noise, that is lost.
+    Of a plan by function, ``cost`` is the share of what removed units gave, mean square on its pictures, that is lost.
     """
 
     name: str
@@ -113,9 +113,7 @@ def fuse(
     turned = _filters_first(net)
     moved = [group for group in groups if group.name in kept and not _normalised_across(net, group)]
     if transport.plan == "function":
-        lost = carry_on(
-            net, moved, kept, size, count=transport.probes, shrinkage=transport.shrinkage, rest=transport.rest
-        )
+        lost = carry_on(net, moved, kept, size, count=transport.probes, shrinkage=transport.shrinkage)
         table = [FusedWidth(g.name, g.width, len(kept[g.name]), lost[g.name], 1.0) for g in moved]
         flops = drawing_flops(transport.probes, size)
     else:

@@ -1,5 +1,7 @@
 """A strategy that breaks a promise is told which one; those that keep them all pass."""
 
+import re
+
 import pytest
 from command import Harness
 
@@ -20,15 +22,22 @@ from harness.conformance.promises import (
 
 WAYS = {
     SPENDS: ["Overspends(how=goes_on)", "Overspends(how=lifts_its_budget)", "Overspends(how=loops_on_its_own)"],
-    CHARGED: ["Hides(how=looks_away)", "Hides(how=takes_back)", "Hides(how=claims_less)"],
+    CHARGED: [
+        *("Hides(how=looks_away)", "Hides(how=takes_back)", "Hides(how=claims_less)"),
+        "Hides(how=in_a_program)",
+    ],
     REPEATS: ["Remembers(how=counts)", "Remembers(how=draws_unseeded)", "Remembers(how=goes_on_from_another_run)"],
     PEEKS: ["Peeks(how=asks)", "Peeks(how=tries)", "Peeks(how=looks_up)"],
     RUNS: [
         *("Unfinite(how=nan)", "Unfinite(how=one_class)", "Unfinite(how=one_image)"),
         *("Misshapen(how=one_more)", "Misshapen(how=squeezed)", "Misshapen(how=averaged)"),
+        *("Misshapen(how=numpy)", "Misshapen(how=list)", "Misshapen(how=whole_numbers)", "Misshapen(how=elsewhere)"),
         *("Fails(how=raises)", "Fails(how=leaves)", "Fails(how=gives_up)"),
     ],
-    RESUMES: ["Forgets(how=says_nothing)", "Forgets(how=takes_nothing_back)", "Forgets(how=cannot_take_back)"],
+    RESUMES: [
+        "Module",
+        *("Forgets(how=says_nothing)", "Forgets(how=takes_nothing_back)", "Forgets(how=cannot_take_back)"),
+    ],
     PREDICTS: ["Adapts(how=trains)", "Adapts(how=drifts)", "Adapts(how=mixes)"],
 }
 
@@ -48,7 +57,23 @@ def test_a_strategy_that_keeps_the_contract_passes(spec: str) -> None:
 def test_the_promise_that_is_broken_is_named_and_no_other(promise: str, spec: str) -> None:
     broken = {one.promise: one.why for one in answers(f"careless:{spec}").values() if not one.kept}
     assert list(broken) == [promise]
-    assert broken[promise]
+    assert re.search(r"\((careless|tiny)\.py:\d+\)$", broken[promise])
+
+
+@pytest.mark.parametrize(
+    ("spec", "promise", "what"),
+    [
+        ("Misshapen(how=numpy)", RUNS, r"gave a numpy.ndarray for 24 images .*; expected a torch.Tensor of floats"),
+        ("Misshapen(how=whole_numbers)", RUNS, r"logits of torch.int64"),
+        ("Misshapen(how=elsewhere)", RUNS, r"logits on meta .* on cpu"),
+        ("Hides(how=in_a_thread_that_goes_on)", CHARGED, r"a thread computed .* FLOPs after learn had returned"),
+        ("Hides(how=in_a_program)", CHARGED, r"started a program, .*: .*python.* -S -c 2 \* 2"),
+        ("Hides(how=in_an_operation_without_price)", CHARGED, r"matrix_exp has no known cost"),
+        ("Hides(how=in_a_process)", RUNS, r"the process that trains has failed"),
+    ],
+)
+def test_what_came_and_what_is_wanted_are_said(spec: str, promise: str, what: str) -> None:
+    assert re.search(what, answers(f"careless:{spec}")[promise].why)
 
 
 COMPOSED = [

@@ -122,7 +122,7 @@ def test_an_export_holds_names_of_any_kind(one, tmp_path):
 def test_the_same_conditions_and_another_number_differ(one, results, tmp_path):
     out = export([results], tmp_path / "mine.toml").file
     content = out.read_text()
-    moved = re.sub(r"^value = (.*)$", lambda m: f"value = {float(m.group(1)) + 0.3}", content, flags=re.MULTILINE)
+    moved = re.sub(r"^value = (.*)$", lambda m: f"value = {float(m.group(1)) + 30}", content, flags=re.MULTILINE)
     (tmp_path / "moved.toml").write_text(re.sub(r"(?m)^spread = .*\n", "", moved))
     assert set(compare([results], [str(tmp_path / "moved.toml")]).frame["verdict"]) == {"differs"}
 

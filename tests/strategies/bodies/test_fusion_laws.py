@@ -305,7 +305,7 @@ def test_fusing_keeps_more_of_a_trained_net_than_removing() -> None:
     data = load_digits()
     pixels = torch.from_numpy(data.images).float().div(8).sub(1)[:, None].expand(-1, 3, -1, -1)
     labels = torch.from_numpy(data.target)
-    distance: dict[str, list[float]] = {"plain": [], "fused": []}
+    distance: dict[str, list[float]] = {"plain": [], "fused": [], "by function": []}
     for seed in range(3):
         torch.manual_seed(seed)
         layers: list[nn.Module] = []
@@ -322,14 +322,16 @@ def test_fusing_keeps_more_of_a_trained_net_than_removing() -> None:
         groups = [group for group in channel_groups(net, 8) if not group.output]
         for keep in (0.7, 0.5, 0.4):
             kept = kept_units(net, 8, groups, Pruning(keep=keep))
-            nets = {"plain": copy.deepcopy(net), "fused": copy.deepcopy(net)}
+            nets = {name: copy.deepcopy(net) for name in distance}
             remove(nets["plain"], groups, kept)
-            fuse(nets["fused"], groups, kept, 8)
+            fuse(nets["fused"], groups, kept, 8, Transport(discount="depthwise"))
+            fuse(nets["by function"], groups, kept, 8, Transport(plan="function"))
             with torch.no_grad():
                 wanted = net(pixels[:300])
                 for name, smaller in nets.items():
                     distance[name].append(float((smaller(pixels[:300]) - wanted).norm() / wanted.norm()))
     assert sum(distance["fused"]) < 0.9 * sum(distance["plain"]), distance
+    assert sum(distance["by function"]) < 0.9 * sum(distance["plain"]), distance
 
 
 @pytest.mark.parametrize("name", ["timm:vit_tiny_patch16_224", "torchvision:resnext50_32x4d", "timm:efficientnet_b0"])

@@ -1,0 +1,63 @@
+"""What are runs called? By strategy; where one name stands for several codes or sets of options, by that as well."""
+
+import json
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+_LEFT_OUT = "none"
+
+
+def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """A label for each row of ``runs``, and a sentence for each name whose runs are kept apart.
+
+    A label names, on one board, one version of a strategy, one source of a plugin, and one set of options.
+    """
+    labels = dict(zip(runs.index, runs["strategy"], strict=True))
+    notes = []
+    used = runs[runs["used"]]
+    for (board, name), mine in used.groupby(["board", "strategy"], sort=False):
+        variants = {_variant(row): row for _, row in mine.iterrows()}
+        if len(variants) < 2:
+            continue
+        suffixes = _suffixes(list(variants.values()))
+        named = dict(zip(variants, suffixes, strict=True))
+        same = runs[(runs["board"] == board) & (runs["strategy"] == name)]
+        for index, row in same.iterrows():
+            labels[index] = f"{name}{named.get(_variant(row), '')}"
+        apart = ", ".join(f"{name}{suffix}" for suffix in suffixes)
+        notes.append(f"{name}: runs of {len(variants)} versions of its code or options are kept apart: {apart}")
+    return pd.Series(labels, index=runs.index, dtype=object), notes
+
+
+def _variant(row: "pd.Series[Any]") -> Hashable:
+    return row["strategy_version"], row["source"], _text(row["options"])
+
+
+def _text(options: object) -> str:
+    return json.dumps(options, sort_keys=True, default=repr) if isinstance(options, Mapping) else ""
+
+
+def _suffixes(rows: "list[pd.Series[Any]]") -> list[str]:
+    """What tells ``rows`` apart: the least of version, code and options that does."""
+    differing = _differing([row["options"] if isinstance(row["options"], Mapping) else {} for row in rows])
+    forms = [
+        [f" v{row['strategy_version']}" for row in rows],
+        [f" [code {row['source'][:4] or _LEFT_OUT}]" for row in rows],
+        [f" [{options}]" for options in differing],
+    ]
+    for suffixes in forms:
+        if len(set(suffixes)) == len(rows):
+            return suffixes
+    telling = [suffixes for suffixes in forms if len(set(suffixes)) > 1]
+    joined = ["".join(parts) for parts in zip(*telling, strict=True)]
+    # Four letters of two hashes may be the same.
+    return joined if len(set(joined)) == len(rows) else [f" #{place + 1}" for place in range(len(rows))]
+
+
+def _differing(options: list[Mapping[str, Any]]) -> list[str]:
+    """The options of each that are not the same in all."""
+    names = sorted({name for mine in options for name in mine})
+    told = [name for name in names if len({json.dumps(mine.get(name), default=repr) for mine in options}) > 1]
+    return [", ".join(f"{name}={mine[name]}" if name in mine else f"no {name}" for name in told) for mine in options]
