@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,14 @@ def asked(options: dict[str, Any]) -> Asked:
 def plan(as_json: bool, **options: Any) -> None:
     """Runs done and missing, FLOPs and hours, before anything is spent."""
     from harness.running.plan import price
+    from harness.running.regime import regimes
 
     specs = asked(options).specs()
     jobs = options["jobs"] or cores()
     done = [spec for spec in specs if status(spec, options["out"]) is RunStatus.DONE]
     failed = [spec for spec in specs if status(spec, options["out"]) is RunStatus.FAILED]
     ahead = [spec for spec in specs if spec not in done]
-    cost = price(ahead)
+    cost, shown = price(ahead), regimes(specs)
     facts = {
         "runs": len(specs),
         "done": len(done),
@@ -69,6 +70,7 @@ def plan(as_json: bool, **options: Any) -> None:
         "flops_per_second": cost.speed,
         "jobs": jobs,
         "hours": cost.hours(jobs),
+        "budgets": [asdict(regime) for regime in shown],
         "missing_runs": [{"folder": spec.folder, "key": spec.key} for spec in ahead],
     }
     if as_json:
@@ -80,6 +82,8 @@ def plan(as_json: bool, **options: Any) -> None:
         f"about {_clock(cost.hours(jobs))} with {jobs} jobs, at {cost.speed / 1e9:.1f} GFLOP/s a job "
         "(a training step of the dense net, measured now; scoring and start-up included roughly)"
     )
+    for regime in shown:
+        click.echo(str(regime))
 
 
 @click.command()

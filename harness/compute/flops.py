@@ -20,13 +20,13 @@ from harness.compute.costs import cost_of, name_of
 from harness.compute.free import is_free
 from harness.core.errors import UserError
 
-LIBRARY.define("memoised(Tensor output, int flops) -> Tensor")
+LIBRARY.define("memoised(Tensor output, float flops) -> Tensor")
 memoised_op = torch.ops.nevis_harness.memoised
 """An output that is known already, and the FLOPs that it took, as an operation for whoever counts."""
 
 
 @torch.library.impl(LIBRARY, "memoised", "CompositeExplicitAutograd")
-def _memoised(output: Tensor, flops: int) -> Tensor:
+def _memoised(output: Tensor, flops: float) -> Tensor:
     return output.clone()
 
 

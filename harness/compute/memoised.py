@@ -28,7 +28,7 @@ class Memoised(nn.Module):
             return self.net(inputs)  # type: ignore[no-any-return]
         computed = False
 
-        def compute() -> tuple[Tensor, int]:
+        def compute() -> tuple[Tensor, float]:
             nonlocal computed
             computed = True
             with Counter() as count:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.config.notation import Written, parse
 from harness.config.options import flat
+from harness.config.precision import FORMATS, resolved
 from harness.config.registry import canonical, make_known, module_of
 from harness.config.source import source_hash
 from harness.config.suites import suites
@@ -68,7 +69,8 @@ class Suite:
             UserError: a stream, a strategy, an option or the backbone cannot be had.
         """
         backbone, makes_net = make_known("backbones", self.setting.backbone)
-        setting = replace(self.setting, weights_hash=backbone.weights_hash)
+        precision = resolved(self.setting.precision, backbone)
+        setting = replace(self.setting, weights_hash=backbone.weights_hash, precision=precision)
         strategies = [(written, *make_known("strategies", written)) for written in self.strategies]
         found = []
         for name, budget, seed in itertools.product(self.streams, self.budgets, self.seeds):
@@ -155,8 +157,8 @@ def made(
     """
     if not seeds or any(seed < 0 for seed in seeds):
         raise UserError(f"suite {name}: seeds are {list(seeds)}; expected at least one, none negative")
-    if setting.precision not in ("fp32", "bf16"):
-        raise unknown("precision", setting.precision, ["fp32", "bf16"])
+    if setting.precision not in FORMATS:
+        raise unknown("precision", setting.precision, FORMATS)
     for text in (*streams, *strategies):
         parse(text)
     return Suite(

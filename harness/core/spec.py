@@ -21,7 +21,8 @@ class Setting:
 
     Attributes:
         size: image side in pixels.
-        precision: ``bf16`` is autocast, but for training depthwise convolutions on a CPU.
+        precision: ``bf16`` is autocast, but for training depthwise convolutions on a CPU. A suite may ask for ``auto``;
+            a run never has it, see :mod:`harness.config.precision`.
         scoring: the split that is scored; ``test`` also brings in the held-out tasks.
     """
 

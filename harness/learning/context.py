@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from harness.compute.backbone import Backbone, Classifier, feature_width, zero_head
 from harness.compute.meter import ComputeMeter, CostPhase
+from harness.config.precision import has_depthwise
 from harness.core.seeding import named_seed, numpy_generator, torch_generator
 from harness.core.spec import Setting
 from harness.core.task import Examples, Task
@@ -124,7 +125,7 @@ class Context:
         twice as long there.
         """
         kind = torch.device(self.device).type
-        slow = kind == "cpu" and net is not None and any(_is_depthwise(module) for module in net.modules())
+        slow = kind == "cpu" and net is not None and has_depthwise(net)
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.setting.precision == "bf16" and not slow)
 
     def _placed(self, net: Net) -> Net:
@@ -227,7 +228,3 @@ class Context:
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.
         values = torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size))
         return Features(values, data.labels[chosen])
-
-
-def _is_depthwise(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels

@@ -121,6 +121,7 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
     """
     from harness.running.executor import missing, warm
     from harness.running.progress import watching
+    from harness.running.regime import regimes
 
     if crew.executor not in ("local", "ray"):
         raise unknown("executor", crew.executor, ["local", "ray"])
@@ -138,6 +139,8 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
     say(f"{len(specs)} runs, {len(todo)} to do, {where}, results in {out}")
     if left := _of_other_code(todo, out):
         say(f"{left} earlier runs of another version of the code are left alone; the report keeps them apart")
+    for regime in regimes(todo):
+        say(str(regime))
     with watching(todo, verbose=crew.verbose) as watch:
         outcomes = _carried_out(todo, out, crew, jobs, watch)
     reasons = {outcome.spec.key: outcome.reason for outcome in outcomes if outcome.status is not RunStatus.DONE}

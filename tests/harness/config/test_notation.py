@@ -1,6 +1,7 @@
 """What people write is read without being run, and what is wrong is said in one line with the nearest right thing."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.notation import Written, parse
+from harness.config.registry import make
 from harness.config.suite import load_suite
 from harness.core.budget import Budget
 from harness.core.errors import UserError
+from harness.core.task import Phase, Split
 
 WORDS = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(
     lambda w: w not in {"inf"} and not __import__("keyword").iskeyword(w)
@@ -212,6 +215,21 @@ def test_a_plan_prices_the_runs_that_are_missing(harness: Harness, tmp_path: Pat
         if '"learn"' in line
     ]
     assert 0.9 * before["flops"] <= sum(spent) <= before["flops"]
+
+
+def test_a_plan_says_what_a_budget_is_in_images_shown_bands_and_steps(harness: Harness, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(GOOD)
+    arguments = ("plan", "s.toml", "--budget", "0.5ep", "--budget", "50ep", "--budget", "9s")
+    half, fifty, seconds = json.loads(harness(*arguments, "--json").stdout)["budgets"]
+    stream = make("streams", tomllib.loads(GOOD)["streams"][0])
+    sizes = [task.sizes[Split.TRAIN] for task in stream if task.phase is Phase.DEVELOPMENT]
+    assert (half["least"], half["most"]) == pytest.approx((min(sizes) / 2, max(sizes) / 2))
+    assert fifty["most"] == pytest.approx(100 * half["most"])
+    assert seconds["most"] == 0
+    said = harness(*arguments).stdout
+    assert f"50ep: {50 * min(sizes):,} to" in said or f"50ep: {50 * min(sizes):,} images" in said
+    assert "(under 1,000 images)" in said
+    assert "9s: as many images as the device manages" in said
 
 
 def test_shards_are_every_run_once(harness: Harness, tmp_path: Path) -> None:

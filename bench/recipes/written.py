@@ -1,0 +1,54 @@
+"""How does the choice get into ``strategies/recipes.toml``? As entries of one recipe, a line an option."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.recipes.choice import chosen, options_of
+from bench.recipes.file import Row
+from bench.recipes.rungs import NETS
+from harness.core.band import BANDS
+
+NAME = "v3"
+TARGET = Path(__file__).parents[2] / "strategies" / "recipes.toml"
+COMMAND = "python -m bench.recipes --choose --write"
+
+
+def text(rows: Iterable[Row]) -> str:
+    """The recipe as TOML: for any net what the first net got, then what each net, band and body got for itself.
+
+    A band nobody searched has what the band below it has.
+    """
+    rows = list(rows)
+    found = [one for net in NETS for one in chosen(rows, net)]
+    tables = []
+    for net in dict.fromkeys(one.net for one in found):
+        by_band = {one.band: one for one in found if one.net == net}
+        for_any = net == found[0].net
+        latest = next(iter(by_band.values()))
+        for band in BANDS:
+            latest = by_band.get(band, latest)
+            fits: dict[str, Any] = {} if for_any else {"nets": [net]}
+            tables.append(_entry({**fits, "bands": [band]}, options_of(latest.trial)))
+            for body, trial in sorted(latest.apart.items()):
+                tables.append(_entry({**fits, "bodies": [body], "bands": [band]}, options_of(trial)))
+    nets = " and ".join(dict.fromkeys(one.net for one in found))
+    about = (
+        f"Chosen by a search on development data, the same space and number of trials for every body; on {nets}. "
+        f"Trials in bench/recipes/trials.csv; {COMMAND}."
+    )
+    return "\n".join([f"[{NAME}]", f"about = {json.dumps(about)}", *tables]) + "\n"
+
+
+def put(rows: Iterable[Row], target: Path = TARGET) -> None:
+    """Write the recipe into ``target``, in the place of the one of that name."""
+    before = target.read_text(encoding="utf-8")
+    rest = re.sub(rf"(?ms)^\[{NAME}\]\n.*?(?=^\[(?!\[?{NAME}[.\]])|\Z)", "", before).rstrip("\n")
+    target.write_text(f"{rest}\n\n{text(rows)}", encoding="utf-8")
+
+
+def _entry(fits: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    lines = [f"{name} = {json.dumps(value)}" for name, value in {**fits, **options}.items()]
+    return "\n".join([f"\n[[{NAME}.entries]]", *lines])

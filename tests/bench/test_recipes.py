@@ -1,0 +1,121 @@
+"""The recipe that ships is the one that the trials in the file choose, on development data alone."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.recipes import choice, file
+from bench.recipes.file import Row
+from bench.recipes.rungs import BODIES, RUNGS, in_order
+from bench.recipes.space import RATES, strategy, trials
+from bench.recipes.written import NAME, TARGET, put, text
+from harness.config.registry import make
+from harness.core.band import BANDS
+from harness.learning.recipe import read_recipes
+from streams.nevis22.table import entries
+
+COUNT = len(trials())
+
+
+def one(body: str, trial: int, error: float, *, rung: int = 0, tasks: tuple[str, ...] = ("a", "b", "c")) -> Row:
+    """A planted run of the first band, whose tasks err about ``error``."""
+    errors = tuple(round(error + 0.01 * place, 4) for place in range(len(tasks)))
+    step = RUNGS["under_1k"][rung]
+    return Row(
+        net="resnet50_half", band="under_1k", rung=rung, seed=step.seed, budget=step.budget, body=body, trial=trial,
+        strategy=strategy(body, trials()[trial]), stream="real", fingerprint="0" * 12, flops=1e9, tasks=tasks,
+        errors=errors, weights="e" * len(tasks), diverged=0,
+    )  # fmt: skip
+
+
+def climbed(*, best: dict[str, int], apart: float = 0.05) -> list[Row]:
+    """Planted runs of all rungs of the first band: trial 5 is good for all, ``best`` better for a body by ``apart``."""
+    errors = {body: {trial: 0.5 + 0.001 * trial for trial in range(COUNT)} for body in BODIES}
+    for body in BODIES:
+        errors[body][5] = 0.3
+        if body in best:
+            errors[body][best[body]] = 0.3 - apart
+    rows: list[Row] = []
+    for rung in range(len(RUNGS["under_1k"])):
+        for body in BODIES:
+            going = choice.goes_on(rows, rung, "under_1k", body)
+            rows += [one(body, trial, errors[body][trial], rung=rung) for trial in going]
+    return rows
+
+
+def test_trials_are_the_same_ones_whatever_their_number_and_every_body_can_have_them() -> None:
+    assert trials(COUNT + 5)[:COUNT] == trials()
+    for options in trials():
+        for body in BODIES:
+            make("strategies", strategy(body, options))
+        if options:
+            low, high = RATES[options["optimiser"]][0]
+            assert low <= options["lr"] <= high
+
+
+def test_recipes_are_chosen_on_development_tasks_alone() -> None:
+    spread = {entry.name for entry in entries("spread")}
+    for rungs in RUNGS.values():
+        for rung in rungs:
+            assert rung.emulated_seed >= 5
+            assert not spread & set(rung.emulated)
+
+
+def test_a_check_uses_seeds_that_nothing_was_chosen_on_and_comes_last() -> None:
+    for rungs in RUNGS.values():
+        chosen_on = {rung.seed for rung in rungs if not rung.check}
+        assert not chosen_on & {rung.seed for rung in rungs if rung.check}
+    order = [RUNGS[band][rung].check for band, rung in in_order(BANDS)]
+    assert order == sorted(order)
+
+
+def test_the_best_of_all_bodies_goes_on_and_is_chosen_beside_the_best_of_a_body_and_the_competent_one() -> None:
+    rows = climbed(best={"dense": 7})
+    assert choice.goes_on(rows, 0, "under_1k", "dense") == list(range(COUNT))
+    assert set(choice.goes_on(rows, 2, "under_1k", "dense")) == {5, 7, choice.COMPETENT}
+    (found,) = choice.chosen(rows, "resnet50_half")
+    assert (found.trial, found.own["dense"], found.own["ot_fused(flops=0.5)"]) == (5, 7, 5)
+
+
+@pytest.mark.parametrize(("apart", "own"), [(0.05, {"dense": 7}), (0.005, {})])
+def test_a_body_gets_a_recipe_of_its_own_where_that_of_all_costs_it_more_than_a_point(apart, own) -> None:
+    (found,) = choice.chosen(climbed(best={"dense": 7}, apart=apart), "resnet50_half")
+    assert found.apart == own
+
+
+def test_regret_is_what_the_best_of_each_body_would_have_saved() -> None:
+    rows = climbed(best={"dense": 7})
+    # Of five bodies, one would have erred five points less.
+    assert choice.regret(rows, "under_1k", 5).mean == pytest.approx(0.01)
+    assert choice.difference(choice.checks(rows, "under_1k"), 5, choice.COMPETENT).mean == pytest.approx(0.3 - 0.501)
+
+
+def test_the_file_gives_back_its_rows(tmp_path: Path) -> None:
+    rows = [one("dense", 3, 0.25), replace(one("ot_fused(flops=0.5)", 1, 0.125), weights="esa", diverged=2)]
+    file.write(rows, tmp_path / "trials.csv")
+    assert sorted(file.read(tmp_path / "trials.csv"), key=lambda row: row.case) == sorted(
+        rows, key=lambda row: row.case
+    )
+
+
+def test_what_is_chosen_is_written_beside_the_other_recipes_and_again_in_its_place(tmp_path: Path) -> None:
+    target = tmp_path / "recipes.toml"
+    target.write_text(TARGET.read_text(encoding="utf-8"), encoding="utf-8")
+    before = {name: table for name, table in tomllib.loads(target.read_text(encoding="utf-8")).items() if name != NAME}
+    rows = climbed(best={"dense": 7})
+    put(rows, target)
+    once = target.read_text(encoding="utf-8")
+    put(rows, target)
+    assert target.read_text(encoding="utf-8") == once
+    assert {name: table for name, table in tomllib.loads(once).items() if name != NAME} == before
+    recipe = read_recipes(once, place="here")[NAME]
+    assert recipe.entry(net="any", body="dense", band="to_10k")["lr"] == trials()[7]["lr"]
+    assert recipe.entry(net="any", body="ot_fused", band="under_1k")["lr"] == trials()[5]["lr"]
+
+
+def test_the_recipe_that_ships_is_what_the_trials_that_ship_choose() -> None:
+    shipped = tomllib.loads(TARGET.read_text(encoding="utf-8"))
+    assert shipped[NAME] == tomllib.loads(text(file.read()))[NAME]
+    assert file.TRIALS.stat().st_size < 300_000
