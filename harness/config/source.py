@@ -31,7 +31,13 @@ def plugin_files(modules: Iterable[str]) -> dict[str, Path]:
     waiting = [(name, _place(name)) for name in modules]
     while waiting:
         name, path = waiting.pop()
-        if path is None or name in files or _ours(path) or name.partition(".")[0] in sys.stdlib_module_names:
+        if (
+            path is None
+            or name in files
+            or not path.is_file()
+            or _ours(path)
+            or name.partition(".")[0] in sys.stdlib_module_names
+        ):
             continue
         files[name] = path
         waiting += [(other, found) for other in _imported(name, path) if (found := _beside(name, path, other))]

@@ -1,7 +1,7 @@
 """What is to be run? A suite: a TOML file of streams, strategies, budgets, seeds and one setting, and its runs."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,8 @@ class Suite:
         setting = replace(self.setting, weights_hash=backbone.weights_hash, precision=precision)
         strategies = [(written, *make_known("strategies", written)) for written in self.strategies]
         found = []
+        # Files are read once for all runs.
+        read = cache(sources)
         for name, budget, seed in itertools.product(self.streams, self.budgets, self.seeds):
             stream, makes_stream = _opened(name)
             for written, strategy, makes_strategy in strategies:
@@ -86,7 +88,7 @@ class Suite:
                     setting=setting,
                     seed=seed,
                     identity=stream.identity,
-                    sources=sources(strategy=makes_strategy, stream=makes_stream, backbone=makes_net),
+                    sources=read(strategy=makes_strategy, stream=makes_stream, backbone=makes_net),
                 )
                 found.append(spec)
         return list({spec.key: spec for spec in found}.values())
@@ -107,7 +109,7 @@ def _opened_of(name: str, source: str) -> tuple[Stream, frozenset[str]]:
     return make_known("streams", name)
 
 
-def sources(**modules: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def sources(**modules: frozenset[str]) -> tuple[tuple[str, str], ...]:
     """The hash of the source of each that is a plugin, as a :class:`RunSpec` has it."""
     return tuple((name, found) for name, mine in modules.items() if (found := source_hash(mine)))
 

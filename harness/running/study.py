@@ -137,10 +137,10 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
     jobs = min(crew.jobs or cores(), max(1, len(todo)))
     where = f"{jobs} at a time" if crew.executor == "local" else "on Ray"
     say(f"{len(specs)} runs, {len(todo)} to do, {where}, results in {out}")
-    for regime in regimes(todo):
-        say(str(regime))
     if left := _of_other_code(todo, out):
         say(f"{left} earlier runs of another version of the code are left alone; the report keeps them apart")
+    for regime in regimes(todo):
+        say(str(regime))
     with watching(todo, verbose=crew.verbose) as watch:
         outcomes = _carried_out(todo, out, crew, jobs, watch)
     reasons = {outcome.spec.key: outcome.reason for outcome in outcomes if outcome.status is not RunStatus.DONE}

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ class Mine(OwnLoop):
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    for name in ("mine_code", "mine_helper"):
+        sys.modules.pop(name, None)  # Of another test's folder.
     write(tmp_path)
     return tmp_path
 

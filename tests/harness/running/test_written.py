@@ -26,7 +26,7 @@ def test_loaders_may_have_workers_and_a_failed_run_names_the_line_of_the_plugin(
     asked = ["written:Loads", "written:Elsewhere(how=fork)", "written:Elsewhere", "careless:Misshapen(how=numpy)"]
     strategies = [part for spec in asked for part in ("--strategy", spec)]
     said = harness("run", "smoke", *suite, "--seeds", 1, *strategies, "--out", "out", code=1).stderr
-    failed = re.findall(r"^failed: (\S+) .*: (.*)$", said, flags=re.M)
+    failed = re.findall(r"^failed: (\S+) 0.5ep seed 0: (.*)$", said, flags=re.M)
     assert [spec for spec, _ in failed] == [
         "written:Elsewhere(how=fork)",
         "written:Elsewhere",
