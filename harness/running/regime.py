@@ -34,7 +34,9 @@ class Regime:
             return f"{self.budget}: as many images as the device manages"
         bands = dict.fromkeys(WORDS[band_of(images)] for images in (self.least, self.most))
         images, steps = (_range(self.least / n, self.most / n) for n in (1, BATCH))
-        return f"{self.budget}: {images} images shown ({', '.join(bands)}), {steps} steps of {BATCH}, for the dense net"
+        return f"{self.budget}: {images} images shown ({', '.join(bands)}), {steps} steps of {BATCH}, for the dense net".replace(
+            ", 1 steps", ", 1 step"
+        )
 
 
 def regimes(specs: Iterable[RunSpec]) -> list[Regime]:
