@@ -43,8 +43,8 @@ class AdaptivePruned(Strategy):
             )
         if self.finetune.recipe.choose not in (None, "end"):
             raise UserError(
-                f"adaptive_pruned(choose={self.finetune.recipe.choose}): a start of another shape is nothing that could "
-                "be kept; expected choose=end"
+                f"adaptive_pruned(choose={self.finetune.recipe.choose}): a start of another shape is nothing that "
+                "could be kept; expected choose=end"
             )
         if self.finetune.start.init not in ("pretrained", "scratch"):
             raise UserError(
