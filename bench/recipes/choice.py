@@ -82,13 +82,14 @@ def ranked(rows: Iterable[Row]) -> list[int]:
 def goes_on(rows: Sequence[Row], rung: int, band: Band, body: str) -> list[int]:
     """The trials of ``body`` on rung ``rung`` of ``band``, by the rows of one net on the rungs below.
 
-    All trials on the first rung. Later the best for all bodies together, as many as the rung takes, the best for
-    ``body``, and the competent one. The first rung of the last band takes them from the band before it.
+    All trials on the first rung of the lowest band. Later the best for all bodies together, as many as the rung takes,
+    the best for ``body``, and the competent one. The first rung of a higher band takes them by the first rung of the
+    band before it.
     """
     step = RUNGS[band][rung]
     if step.best is None:
         return list(range(len(trials())))
-    below = selection(rows, band, rung) or selection(rows, _before(band), None)
+    below = selection(rows, band, rung) or selection(rows, _before(band), 1)
     own = ranked(row for row in below if row.body == body)
     return sorted({*ranked(below)[: step.best], *own[:1], COMPETENT})
 

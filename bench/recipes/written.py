@@ -37,7 +37,7 @@ def text(rows: Iterable[Row]) -> str:
     nets = " and ".join(dict.fromkeys(one.net for one in found))
     about = (
         f"Chosen by a search on development data, the same space and number of trials for every body; on {nets}. "
-        f"Trials in bench/recipes/trials.csv; {COMMAND}."
+        f"{sum(row.flops for row in rows):.2g} FLOPs of trials, in bench/recipes/trials.csv; {COMMAND}."
     )
     return "\n".join([f"[{NAME}]", f"about = {json.dumps(about)}", *tables]) + "\n"
 

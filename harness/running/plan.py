@@ -13,9 +13,10 @@ from harness.compute.backbone import Classifier, zero_head
 from harness.compute.caps import caps, dense_flops, scored_tasks
 from harness.compute.convolutions import QuickConvolutions
 from harness.compute.memory import keep_freed_memory
+from harness.config.precision import has_depthwise
 from harness.config.registry import make
 from harness.config.suite import opened
-from harness.core.spec import RunSpec
+from harness.core.spec import Precision, RunSpec
 from harness.core.task import Split
 from harness.learning.batches import loss_of
 
@@ -61,7 +62,7 @@ def price(specs: Iterable[RunSpec]) -> Cost:
         )
         flops += sum(cap.flops for cap in mine if cap.flops < math.inf)
         seconds += sum(cap.seconds for cap in mine if cap.seconds < math.inf)
-    settings = {(spec.setting.backbone, spec.setting.size) for spec in specs}
+    settings = {(spec.setting.backbone, spec.setting.size, spec.setting.precision) for spec in specs}
     speed = min((measured_speed(*setting) for setting in settings), default=math.nan)
     return Cost(len(specs), tasks, flops, evaluation, seconds, speed)
 
@@ -70,7 +71,7 @@ make_backbone = cache(lambda name: make("backbones", name))
 
 
 @cache
-def measured_speed(backbone_name: str, size: int) -> float:
+def measured_speed(backbone_name: str, size: int, precision: Precision = "fp32") -> float:
     """FLOPs a second of a training step of the dense net with 16 images, one thread: the median of three."""
     keep_freed_memory()
     threads = torch.get_num_threads()
@@ -79,12 +80,14 @@ def measured_speed(backbone_name: str, size: int) -> float:
         backbone = make_backbone(backbone_name)
         body = backbone.build(pretrained=False).to(memory_format=torch.channels_last)
         net = Classifier(body, zero_head(backbone.num_features, 10)).train()
+        quick = precision == "bf16" and not has_depthwise(net)
+        autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=quick)
         images = torch.zeros(16, 3, size, size).to(memory_format=torch.channels_last)
         wanted = torch.zeros(16, dtype=torch.int64)
         times = []
         for _ in range(4):
             begun = time.perf_counter()
-            with QuickConvolutions():
+            with autocast, QuickConvolutions():
                 logits = net(images)
             loss_of(logits, wanted).backward()
             times.append(time.perf_counter() - begun)

@@ -34,7 +34,8 @@ class Regime:
             return f"{self.budget}: as many images as the device manages"
         bands = dict.fromkeys(WORDS[band_of(images)] for images in (self.least, self.most))
         images, steps = (_range(self.least / n, self.most / n) for n in (1, BATCH))
-        return f"{self.budget}: {images} images shown ({', '.join(bands)}), {steps} steps of {BATCH}, for the dense net"
+        steps = f"{steps} step of {BATCH}" if steps == "1" else f"{steps} steps of {BATCH}"
+        return f"{self.budget}: {images} images shown ({', '.join(bands)}), {steps}, for the dense net"
 
 
 def regimes(specs: Iterable[RunSpec]) -> list[Regime]:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reports.reading.frame import BOARD, REFERENCE, Frames, budget_order
+from reports.reading.labels import common_recipe
 from reports.statistics.student import HERE, Both, Estimate, both, here, mean_of, seed_means, unchanging
 
 Floats = NDArray[np.float64]
@@ -213,7 +214,9 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
         labels = sorted({str(label) for label in group["label"]})
         budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
-        board = Board(int(str(number)), _title(setting), setting, rows, tasks, tuple(labels), budgets, options,
+        recipe = common_recipe(group["strategy"].unique())
+        title = f"{_title(setting)}, recipe {recipe}" if recipe else _title(setting)
+        board = Board(int(str(number)), title, setting, rows, tasks, tuple(labels), budgets, options,
                       str(group["pretrained_on"].max()))  # fmt: skip
         found.append(replace(board, labels=tuple(sorted(labels, key=partial(_rank, board)))))
     size = {str(board.setting["stream"]): 0 for board in found}

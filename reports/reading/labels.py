@@ -1,10 +1,13 @@
 """What are runs called? By strategy; where one name stands for several codes or sets of options, by that as well."""
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
+
+from harness.config.notation import Written, parse
+from harness.core.errors import UserError
 
 _LEFT_OUT = "none"
 
@@ -12,8 +15,10 @@ _LEFT_OUT = "none"
 def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """A label for each row of ``runs``, and a sentence for each name whose runs are kept apart.
 
-    A label names, on one board, one version of a strategy, one source of a plugin, and one set of options.
+    A label names, on one board, one version of a strategy, one source of a plugin, and one set of options. The name of
+    a recipe that all share who name one is the board's, and does not stand in each label.
     """
+    runs = runs.assign(strategy=_without_common_recipe(runs))
     labels = dict(zip(runs.index, runs["strategy"], strict=True))
     notes = []
     used = runs[runs["used"]]
@@ -29,6 +34,42 @@ def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
         apart = ", ".join(f"{name}{suffix}" for suffix in suffixes)
         notes.append(f"{name}: runs of {len(variants)} versions of its code or options are kept apart: {apart}")
     return pd.Series(labels, index=runs.index, dtype=object), notes
+
+
+def common_recipe(strategies: Iterable[str]) -> str:
+    """The recipe that all of ``strategies`` share who name one; empty where there is none or where they differ.
+
+    Nor is there one where a strategy stands there with it and without: these are two.
+    """
+    written = [one for one in map(_parsed, strategies) if one is not None]
+    recipes = {str(one.options["recipe"]) for one in written if "recipe" in one.options}
+    apart = {str(one) for one in written if "recipe" not in one.options}
+    if len(recipes) != 1 or apart & {_bare(one) for one in written if "recipe" in one.options}:
+        return ""
+    return recipes.pop()
+
+
+def _without_common_recipe(runs: pd.DataFrame) -> "pd.Series[Any]":
+    """The strategy of each run, without the recipe that its board has in common."""
+    strategies = runs["strategy"].copy()
+    for _, mine in runs[runs["used"]].groupby("board"):
+        if common_recipe(mine["strategy"].unique()):
+            strategies[mine.index] = [
+                _bare(one) if (one := _parsed(text)) is not None and "recipe" in one.options else text
+                for text in mine["strategy"]
+            ]
+    return strategies
+
+
+def _bare(written: Written) -> str:
+    return str(Written(written.name, {name: value for name, value in written.options.items() if name != "recipe"}))
+
+
+def _parsed(text: str) -> Written | None:
+    try:
+        return parse(text)
+    except UserError:
+        return None
 
 
 def _variant(row: "pd.Series[Any]") -> Hashable:

@@ -7,6 +7,7 @@ import pytest
 
 from harness.core.errors import UserError
 from harness.storage.records import read_log
+from reports.boards.board import boards
 from reports.reading.frame import budget_order, read
 
 
@@ -143,3 +144,20 @@ def test_budgets_sort_by_size_not_by_text():
         "60s",
     ]
     assert budget_order("rubbish")[2] == math.inf
+
+
+@pytest.mark.parametrize(
+    ("strategies", "labels", "titled"),
+    [
+        (["finetune(recipe=v3)", "filter_pruned(flops=0.5, recipe=v3)", "ridge"],
+         {"finetune", "filter_pruned(flops=0.5)", "ridge"}, True),
+        (["finetune(recipe=v3)", "finetune"], {"finetune(recipe=v3)", "finetune"}, False),
+        (["finetune(recipe=v3)", "filter_pruned(flops=0.5, recipe=v2)"],
+         {"finetune(recipe=v3)", "filter_pruned(flops=0.5, recipe=v2)"}, False),
+    ],
+)  # fmt: skip
+def test_the_recipe_that_all_share_is_the_boards_and_not_each_labels(strategies, labels, titled, made, tmp_path):
+    (board,) = boards(read([made(tmp_path, strategies=strategies, budgets=["1ep"], seeds=1)]))
+    assert set(board.labels) == labels
+    assert board.title.endswith(", recipe v3") is titled
+    assert board.reference == ("finetune" if "finetune" in labels else None)
