@@ -100,7 +100,7 @@ def selection(rows: Iterable[Row], band: Band, below: int | None) -> list[Row]:
     return [
         row
         for row in rows
-        if (row.band, steps[row.rung].check) == (band, False)
+        if row.band == band and not steps[row.rung].check
         if row.trial < COUNT and (below is None or row.rung < below)
     ]
 
@@ -113,7 +113,13 @@ def checks(rows: Iterable[Row], band: Band) -> list[Row]:
 def chosen(rows: Iterable[Row], net: str) -> list[Chosen]:
     """What was chosen for ``net`` in each band whose rungs are done."""
     mine = [row for row in rows if row.net == net]
-    return [_chosen(mine, net, band) for band in BANDS if ranked(selection(mine, band, None))]
+    return [_chosen(mine, net, band) for band in BANDS if _climbed(mine, band)]
+
+
+def _climbed(rows: Iterable[Row], band: Band) -> bool:
+    """Whether every body was on every rung of ``band`` that recipes are chosen on."""
+    there = {(row.rung, row.body) for row in selection(rows, band, None)}
+    return all((i, body) in there for i, rung in enumerate(RUNGS[band]) if not rung.check for body in BODIES)
 
 
 def _chosen(rows: list[Row], net: str, band: Band) -> Chosen:
