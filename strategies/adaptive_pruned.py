@@ -41,6 +41,11 @@ class AdaptivePruned(Strategy):
             raise UserError(
                 f"adaptive_pruned(stages={self.stages}): expected at least 2, the dense net and a pruned one"
             )
+        if self.finetune.recipe.choose not in (None, "end"):
+            raise UserError(
+                f"adaptive_pruned(choose={self.finetune.recipe.choose}): a start of another shape is nothing that "
+                "could be kept; expected choose=end"
+            )
         if self.finetune.start.init not in ("pretrained", "scratch"):
             raise UserError(
                 f"adaptive_pruned(init={self.finetune.start.init}): what a task leaves is pruned; expected pretrained"
@@ -63,7 +68,7 @@ class AdaptivePruned(Strategy):
         return self.finetune.predict(task, images)
 
     def _in_stages(self, net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Classifier:
-        # A start of another shape is nothing that could be kept.
+        # Nor can it where a named recipe would choose.
         recipe, each = replace(recipe, choose="end"), self.a_step()
         flops, seconds = ctx.meter.remaining_flops / self.stages, ctx.meter.remaining_seconds / self.stages
         for stage in range(self.stages - 1):

@@ -19,7 +19,7 @@ COMMAND = "python -m bench.recipes --choose --write"
 def text(rows: Iterable[Row]) -> str:
     """The recipe as TOML: for any net what the first net got, then what each net, band and body got for itself.
 
-    A band nobody searched has what the band below it has.
+    A band nobody searched has what the band below it has, and the recipe is then provisional.
     """
     rows = list(rows)
     found = [one for net in NETS for one in chosen(rows, net)]
@@ -39,7 +39,10 @@ def text(rows: Iterable[Row]) -> str:
         f"Chosen by a search on development data, the same space and number of trials for every body; on {nets}. "
         f"{sum(row.flops for row in rows):.2g} FLOPs of trials, in bench/recipes/trials.csv; {COMMAND}."
     )
-    return "\n".join([f"[{NAME}]", f"about = {json.dumps(about)}", *tables]) + "\n"
+    searched = {(one.net, one.band) for one in found}
+    # Until every net and band was searched, a later search may still choose other things under this name.
+    head = ["provisional = true"] if searched < {(net, band) for net in NETS for band in BANDS} else []
+    return "\n".join([f"[{NAME}]", f"about = {json.dumps(about)}", *head, *tables]) + "\n"
 
 
 def put(rows: Iterable[Row], target: Path = TARGET) -> None:

@@ -62,7 +62,7 @@ def ridge_head(data: Features, task: Task, ctx: Context, *, penalty: Penalty = 0
     x, y, middle, offset = centered(data, task, ctx.device)
     n, d = x.shape
     if penalty == "loo":
-        axes = Axes.of(x, y, ctx)
+        axes = Axes.of(x, y)
         least = left_out_errors(axes).argmin()
         solution = axes.solution(x, axes.shrunk[least])
     else:
@@ -104,11 +104,9 @@ class Axes:
     wide: bool
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor, ctx: Context) -> "Axes":
+    def of(cls, x: Tensor, y: Tensor) -> "Axes":
         """The axes of centered ``x``; one penalty for each of :data:`PENALTIES`."""
         n, d = x.shape
-        # No operation that a counter knows: the symmetric QR algorithm (Golub and Van Loan, 4th edition, section 8.3).
-        ctx.meter.charge(EIGEN * min(n, d) ** 3)
         squares, vectors = torch.linalg.eigh(x @ x.T if n < d else x.T @ x)
         squares = squares.clamp(min=0)
         across = vectors if n < d else x @ vectors
