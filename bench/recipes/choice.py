@@ -42,6 +42,8 @@ class Mean(NamedTuple):
 
     def points(self) -> str:
         """In points of error, with sign: ``+1.2 (-0.3 to +2.7, n = 11)``."""
+        if not self.n:
+            return "not checked yet"
         low, high = (f"{100 * x:+.1f}" if math.isfinite(x) else "?" for x in (self.low, self.high))
         return f"{100 * self.mean:+.1f} ({low} to {high}, n = {self.n})"
 
