@@ -32,6 +32,9 @@ _CLASS = {
     "streams": "harness.core.stream:Stream",
     "backbones": "harness.compute.backbone:Backbone",
 }
+"""What is expected of each group, by name: later layers define it, and this one only looks names up."""
+_COMPOSE = "harness.learning.composition:compose"
+"""Makes a strategy of a body's class and what is written."""
 
 
 @cache
@@ -94,17 +97,19 @@ def make(group: Group, text: str) -> Any:
     if not callable(maker):
         raise UserError(f"{_ONE[group]} {text!r} names a {type(maker).__name__}; expected a class or a function")
     if group == "strategies":
-        # Later layers define what a body is; this one only looks names up.
-        body, composition = import_module("harness.learning.body"), import_module("harness.learning.composition")
-        if isinstance(maker, type) and issubclass(maker, body.Body):
-            return composition.compose(maker, written)
+        if isinstance(maker, type) and issubclass(maker, _named(_CLASS["bodies"])):
+            return _named(_COMPOSE)(maker, written)
         if isinstance(maker, type) and "learner" in written.options and "learner" not in signature(maker).parameters:
             raise UserError(f"strategy {text!r} takes no learner: {getattr(maker, 'whole', 'it is no body')}")
     made = build(_ONE[group], maker, written)
-    module, _, name = _CLASS[group].partition(":")
-    if not isinstance(made, getattr(import_module(module), name)):
-        raise UserError(f"{_ONE[group]} {text!r} gives a {type(made).__name__}; expected a {name}")
+    if not isinstance(made, expected := _named(_CLASS[group])):
+        raise UserError(f"{_ONE[group]} {text!r} gives a {type(made).__name__}; expected a {expected.__name__}")
     return made
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def canonical(text: str, strategy: Any) -> Written:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.compute.meter import CostPhase
-from harness.core.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,18 +56,13 @@ class Body(ABC):
         """Whether the shapes that :meth:`adapted` gives depend on weights, so that they cannot be told without them."""
         return False
 
-    def strategy(self, learner: "Strategy", *, name: str, learner_name: str) -> "Strategy":
-        """The strategy of this body, written as ``name``, and ``learner``.
+    def instead(self, learner: "Strategy", *, learner_name: str) -> "Strategy | None":
+        """What this body and ``learner`` are, where that is no composition of the two; usually None.
 
         Raises:
             UserError: this body takes no such learner.
         """
-        from harness.learning.composition import Composition
-        from harness.learning.strategy import Learner
-
-        if not isinstance(learner, Learner):
-            raise UserError(f"learner={learner_name} cannot learn on another body: {learner.whole}")
-        return Composition(self, learner, name, learner_name)
+        return None
 
 
 @dataclass
@@ -81,5 +75,5 @@ class Dense(Body):
     def adapted(self, body: "nn.Module", size: int, *, seed: int = 0) -> "nn.Module":
         return body
 
-    def strategy(self, learner: "Strategy", *, name: str, learner_name: str) -> "Strategy":
+    def instead(self, learner: "Strategy", *, learner_name: str) -> "Strategy | None":
         return learner

@@ -137,4 +137,9 @@ def compose(body: type[Body], written: Written) -> Strategy:
             f"parentheses: learner={learner.name}({name}={options[name]!r})"
         )
     made: Body = build("body", body, Written(written.name, own))
-    return made.strategy(make("learners", str(learner)), name=written.name, learner_name=learner.name)
+    learns: Strategy = make("learners", str(learner))
+    if (other := made.instead(learns, learner_name=learner.name)) is not None:
+        return other
+    if not isinstance(learns, Learner):
+        raise UserError(f"learner={learner.name} cannot learn on another body: {learns.whole}")
+    return Composition(made, learns, written.name, learner.name)

@@ -90,9 +90,9 @@ class OTFused(Body):
             self.fusion = fuse(fused, groups, kept, size, self.transport, vectors=vectors)
         return fused
 
-    def strategy(self, learner: Strategy, *, name: str, learner_name: str) -> Strategy:
+    def instead(self, learner: Strategy, *, learner_name: str) -> Strategy | None:
         if not self.on_images:
-            return super().strategy(learner, name=name, learner_name=learner_name)
+            return None
         if not isinstance(learner, Finetune):
             raise UserError(
                 f"ot_fused(ground_cost=activation) takes no learner={learner_name}: the net is fused for each task "
