@@ -1,7 +1,8 @@
 """On what are recipes tried, and who goes on? Rungs of tasks and seeds: few for all trials, more for the best of them.
 
 Every task is one of development: a set of role ``develop``, given on the command line, or an emulated task outside
-``variant=spread`` with seed 5 or more. All were named before anything was measured.
+``variant=spread`` with seed 5 or more. The pool was named before anything was measured. Which tasks stand on which
+rung, and how many trials there are, was cut for time after errors of the first rung had been seen.
 """
 
 from collections.abc import Iterable, Sequence
