@@ -78,7 +78,7 @@ seen.strategy.rows = await rows("curves");
 await form.locator("button[type=reset]").click();
 await page.waitForTimeout(100);
 
-const head = page.locator('table[data-table="curves"] thead th', { hasText: "Error [95%]" }).first();
+const head = page.locator('table[data-table="curves"] thead th', { hasText: "Error [95%" }).first();
 await head.locator("button").click();
 seen.up = { sort: await head.getAttribute("aria-sort"), rows: await rows("curves") };
 await head.locator("button").press("Enter");
