@@ -205,12 +205,6 @@ def _group(graph: Any, net: nn.Module, one: Tied) -> Group:
     )
 
 
-def _pads(module: Any, index: Tensor) -> bool:
-    """Whether units lie behind the end of a layer: a shortcut has added channels of zeros, and the graph lost count."""
-    lengths = [max(entry.shape) for entry in (getattr(module, "weight", None), module) if isinstance(entry, Tensor)]
-    return bool(lengths) and int(index.max()) >= max(lengths[0], getattr(module, "in_channels", 0))
-
-
 def _part(module: Any, out: bool) -> tuple[Role, int]:
     if isinstance(module, nn.modules.conv._ConvNd):
         if module.groups > 1 and module.groups == module.in_channels == module.out_channels:
