@@ -214,7 +214,7 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
         labels = sorted({str(label) for label in group["label"]})
         budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
-        recipe = common_recipe(group["strategy"].unique())
+        recipe = common_recipe(group)
         title = f"{_title(setting)}, recipe {recipe}" if recipe else _title(setting)
         board = Board(int(str(number)), title, setting, rows, tasks, tuple(labels), budgets, options,
                       str(group["pretrained_on"].max()))  # fmt: skip
