@@ -37,9 +37,16 @@ def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
 
 
 def common_recipe(runs: pd.DataFrame) -> str:
-    """The recipe of all of ``runs`` that train by one; empty where none does or where they differ."""
+    """The recipe of all of ``runs`` that train by one; empty where none does or where they differ.
+
+    Nor is there one where a strategy stands there with its name and without: these are two.
+    """
     recipes = set(runs["recipe"]) - {""}
-    return str(recipes.pop()) if len(recipes) == 1 else ""
+    written = [one for one in map(_parsed, runs["strategy"].unique()) if one is not None]
+    apart = {str(one) for one in written if "recipe" not in one.options}
+    if len(recipes) != 1 or apart & {_bare(one) for one in written if "recipe" in one.options}:
+        return ""
+    return str(recipes.pop())
 
 
 def _without_common_recipe(runs: pd.DataFrame) -> "pd.Series[Any]":
