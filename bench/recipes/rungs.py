@@ -78,8 +78,8 @@ RUNGS: dict[Band, tuple[Rung, ...]] = {
         Rung("to_100k", "26ep", ("semeion",), best=1),
     ),
 }  # fmt: skip
-"""By band, cheap rungs first. All trials are on the first rung of the two lower bands; the highest tries the best of the
-first rung below it: a training there costs as much as ten here."""
+"""By band, cheap rungs first. All trials are on the first rung of the two lower bands; the highest tries the best of
+the first rung below it: a training there costs as much as ten here."""
 
 
 def in_order(bands: Iterable[Band]) -> list[tuple[Band, int]]:

@@ -22,7 +22,7 @@ HeadStart = Literal["zero", "ncm", "ridge", "probe"]
 Choice = Literal["end", "start", "average"]
 
 CURRENT = "v3"
-"""The recipe of a learner that names none. A name enters the key of a run: ``finetune`` of another time is another run."""
+"""The recipe of a learner that names none. It enters the key of a run: ``finetune`` by another is another run."""
 
 RATES = {"frozen": (0.0003, 0.005), "batch": (0.03, 0.05)}
 """Learning rates of body and head by treatment of batch norm in ``v1``, kept for every strategy, budget and task:
@@ -210,7 +210,8 @@ class Recipe:
 class LearnerRecipe(Recipe):
     """With what a learner does before and after it trains: a head start, and a choice of weights; see :class:`Settled`.
 
-    Without a name it is :data:`CURRENT`. A named recipe that says something of them says nothing to who has only a :class:`Recipe`.
+    Where none is named it is :data:`CURRENT`. What a named recipe says of these says nothing to who has only a
+    :class:`Recipe`.
     """
 
     recipe: str = CURRENT

@@ -354,14 +354,6 @@ def test_fusion_without_training_is_judged_by_the_error_right_after(made, tmp_pa
     assert {budget for _, budget in found.cells} == {"0.1ep"}
 
 
-def test_each_band_of_training_images_is_asked_for_itself(made, tmp_path):
-    board = board_of(made, tmp_path, ["finetune", "filter_pruned(keep=0.5)"], lead(0.2))
-    assert [board.band(budget) for budget in board.budgets] == ["under_1k", "under_1k", "to_10k"]
-    assert [finding(board, name).verdict for name in ("C1", "C1b")] == ["supported", "refuted"]
-    assert {budget for _, budget in finding(board, "C1b").cells} == {"1ep"}
-    assert "10,000 or more training images" in found(next(c for c in claims() if c.id == "C1c"), board).said
-
-
 @pytest.mark.parametrize(("growth", "verdict"), [(0.03, "supported"), (-0.03, "refuted")])
 def test_what_fusion_gains_is_compared_between_ratios(made, tmp_path, growth, verdict):
     def error(written, task, budget):
