@@ -220,7 +220,7 @@ def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str
     notes = [*notes, *apart]
     t = pd.DataFrame(tasks).reindex(columns=_with(tasks, [*_TASK_FACTS, *_TASK_NUMBERS]))
     for column in t.columns.difference(
-        ["task", "domain", "kind", "provenance", "phase", "cluster", "status", "prepared", PREDICTED]
+        ["task", "domain", "kind", "provenance", "phase", "cluster", "status", "prepared", "chosen", PREDICTED]
     ):
         t[column] = pd.to_numeric(t[column], errors="coerce")
     t = t.merge(r[["run", *CARRIED]], on="run", how="left", validate="many_to_one")
