@@ -115,12 +115,12 @@ class Board:
         each = self.tasks["epoch_flops"].to_numpy(float) / sizes
         if math.isinf(said.epochs) and math.isinf(said.flops):
             spent = self.rows[self.rows["budget"] == budget].groupby("index")["flops"].max()
-            return self.tasks["index"].map(spent).to_numpy(float) / each
+            return np.asarray(self.tasks["index"].map(spent).to_numpy(float) / each)
         if said.scope == "stream":
             # A sum for all tasks, of which each spends a share by its size.
             whole = said.flops_for(dense_flops=1.0, images=1) if math.isinf(said.epochs) else math.nan
-            return sizes * (said.epochs if math.isnan(whole) else whole / float((sizes * each).sum()))
-        return np.minimum(said.epochs * sizes, said.flops / each)
+            return np.asarray(sizes * (said.epochs if math.isnan(whole) else whole / float((sizes * each).sum())))
+        return np.asarray(np.minimum(said.epochs * sizes, said.flops / each))
 
     def band(self, budget: str) -> Band | None:
         """The band in which ``budget`` lies for the middle one of the tasks; None where nobody knows."""
