@@ -242,8 +242,9 @@ def test_a_multilabel_task_is_learnt_by_heads_in_closed_form(digits: Task, run: 
     [
         ("finetune", "frozen"),
         ("finetune(init=scratch)", "batch"),
-        ("filter_pruned", "batch"),
-        ("filter_pruned(head_init=ridge)", "frozen"),
+        ("filter_pruned(recipe=v1)", "batch"),
+        ("filter_pruned", "frozen"),
+        ("filter_pruned(recipe=v1, head_init=ridge)", "frozen"),
         ("filter_pruned(head_init=ridge, init=scratch)", "batch"),
         ("filter_pruned(norm=frozen)", "frozen"),
     ],
