@@ -122,18 +122,21 @@ class Watch:
 def ends_above(first: list[float], last: list[float], uninformed: float = 0.0) -> bool:
     """Whether the losses of the last steps lie above those of the first, by more than batches differ anyway.
 
-    That is: by a tenth of the start, or of ``uninformed`` where that is more, and by two standard errors of the
-    difference of the two means; by half where there are fewer than four steps each, of which no error can be told.
-    Where the first steps more than double the loss, the start is the first loss alone. ``uninformed`` is the loss of a
-    constant prediction: a head solved on the very images starts near 0, and rises a little as soon as anything moves.
+    That is: by a tenth of the start, and by two standard errors of the difference of the two means; by half of the
+    start where there are fewer than four steps each, of which no error can be told. Where the first steps more than
+    double the loss, the start is the first loss alone.
+
+    A head that was solved on the very images starts near 0, and rises as soon as anything moves, while new images are
+    told apart better than before: it has to lose half of what its start knew. ``uninformed`` is the loss of a constant
+    prediction, that of who knows nothing.
     """
     n, end = len(first), sum(last) / len(last)
     exploded = max(first) > 2 * first[0]
     start = first[0] if exploded else sum(first) / n
     if not math.isfinite(end):
         return True
-    scale = max(abs(start), uninformed)
+    known = max(0.0, uninformed - start) / 2
     if n < 4:
-        return end - start > 0.5 * scale
+        return end - start > max(0.5 * abs(start), known)
     spread = sum((x - end) ** 2 for x in last) + (0.0 if exploded else sum((x - start) ** 2 for x in first))
-    return end - start > max(0.1 * scale, 2 * math.sqrt(spread / (n - 1) / n))
+    return end - start > max(0.1 * abs(start), known, 2 * math.sqrt(spread / (n - 1) / n))
