@@ -241,8 +241,9 @@ def test_classes_written_as_labels_are_learnt_as_classes(spec: str, digits: Task
     [
         ("finetune", "frozen"),
         ("finetune(init=scratch)", "batch"),
-        ("filter_pruned", "batch"),
-        ("filter_pruned(head_init=ridge)", "frozen"),
+        ("filter_pruned(recipe=v1)", "batch"),
+        ("filter_pruned", "frozen"),
+        ("filter_pruned(recipe=v1, head_init=ridge)", "frozen"),
         ("filter_pruned(head_init=ridge, init=scratch)", "batch"),
         ("filter_pruned(norm=frozen)", "frozen"),
     ],
