@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup benchmark test check bench bench-fusion bench-faults report clean
+.PHONY: setup benchmark test check docs release-check bench bench-fusion bench-faults report clean
 
 setup: $(READY)
 
@@ -18,7 +18,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "nevis-harness needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): torch and the rest, a few GB once"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev,docs]'
 	@# Left behind in the tree, it would hide later entry points from a harness that is called here.
 	@rm -rf *.egg-info
 	@$(BIN)/harness data fetch resnet50_half
@@ -41,6 +41,20 @@ check: $(READY)
 	@# The strategy that the README shows, as a person who is strict would check it.
 	@$(BIN)/mypy --config-file= --strict --follow-imports=silent --cache-dir .mypy_cache/readme -c "$$(sed -n '/^```python$$/,/^```$$/p' README.md | sed '/^```/d')"
 	@$(BIN)/lint-imports
+
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+# What a stranger gets: the wheel alone, in an environment that has nothing else, outside of this tree.
+release-check: $(READY)
+	@rm -rf build/release build/lib build/bdist.* && mkdir -p build/release
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/release .
+	@rm -rf *.egg-info
+	@$(PYTHON) -m venv build/release/venv
+	@build/release/venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$$(ls $$PWD/build/release/*.whl)[data]"
+	@cd build/release && venv/bin/harness --version && venv/bin/harness run smoke --out smoke && venv/bin/harness report smoke
+	@cd build/release && venv/bin/python -c "import harness; print(len(harness.load('reference').runs), 'reference runs read from', harness.__file__)"
 
 bench: $(READY)
 	@$(BIN)/python -m bench --write

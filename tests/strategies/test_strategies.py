@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from harness.compute.flops import flops_train
+from harness.compute.flops import flops_forward, flops_train
 from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.composition import Composition
-from harness.learning.context import Context
 from harness.learning.recipe import Settled
 from harness.learning.strategy import Infeasible
 from strategies.learners.nearest import neighbor_score, start_nearest
+from strategies.learners.starting import recalibrate
 
 Start = Callable[..., Any]
 LEAST = {
@@ -109,7 +109,15 @@ def test_fewer_trainable_weights_cost_less(run: Start) -> None:
 
 def test_batch_norm_measured_anew_is_charged_and_is_measured(run: Start) -> None:
     learnt = run("filter_pruned(recalibrate_bn=64)", epochs=0.3).learn()
-    assert 60 <= learnt.meter.flops["recalibrate"] / (learnt.meter.flops["train"] / 3 / learnt.meter.examples) <= 500
+    assert learnt.meter.flops["recalibrate"] == 64 * flops_forward(learnt.net.body, 2, 3, 32, 32) / 2
+    body, data = learnt.ctx.body(), learnt.task.load(Split.TRAIN)[:48]
+    learnt.ctx.meter = ComputeMeter()
+    recalibrate(body, data, learnt.ctx, images=48, name="all of them")
+    first = next(module for module in body.modules() if isinstance(module, nn.BatchNorm2d))
+    with torch.inference_mode():
+        seen = next(m for m in body.modules() if isinstance(m, nn.Conv2d))(learnt.ctx.inputs(data))
+    torch.testing.assert_close(first.running_mean, seen.mean((0, 2, 3)), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(first.running_var, seen.var((0, 2, 3)), rtol=1e-3, atol=1e-2)
 
 
 def test_a_state_taken_back_goes_on_as_if_nothing_had_happened(run: Start) -> None:
@@ -178,7 +186,7 @@ def test_methods_of_avalanche_keep_the_budget_over_two_tasks(method: str, run: S
         one.task = replace(one.task, name=name)
         one.meter = ComputeMeter(flops=one.meter.flops_budget)
         one.learn()
-        assert 0.6 < one.meter.spent_flops / one.meter.flops_budget < 1.2
+        assert 0.8 < one.meter.spent_flops / one.meter.flops_budget <= 1 + 1e-9
     assert one.strategy.shares_weights
     one.task = replace(one.task, name="first")
     assert logits(one).shape == (200, 10)
@@ -212,29 +220,20 @@ def test_an_unknown_method_of_avalanche_is_answered_with_the_nearest() -> None:
         make("strategies", "avalanche(method=Repaly)")
 
 
-def test_the_probes_file_is_short() -> None:
-    import inspect
-
-    import strategies.learners.linear_probe
-
-    assert len(inspect.getsource(strategies.learners.linear_probe).splitlines()) < 70
-
-
-def test_a_multilabel_task_is_learnt_by_heads_in_closed_form(digits: Task, run: Start) -> None:
-    one = run("ridge", epochs=0.4)
+@pytest.mark.parametrize("spec", ["ridge", "ncm", "knn"])
+def test_classes_written_as_labels_are_learnt_as_classes(spec: str, digits: Task, run: Start) -> None:
+    """A digit that has the label of its class and no other: a solved head must tell it as well as the class itself."""
 
     def load(split: Split) -> Any:
         examples = digits.load(split)
-        return type(examples)(
-            examples.images, nn.functional.one_hot(torch.from_numpy(examples.labels), 10).byte().numpy()
-        )
+        labels = nn.functional.one_hot(torch.from_numpy(examples.labels), 10).byte().numpy()
+        return type(examples)(examples.images, labels)
 
-    truth = digits.load(Split.DEV_TEST).labels
-    for spec in ("ridge", "ncm", "knn"):
-        one = run(spec, epochs=0.4)
-        one.task = replace(one.task, load=load, kind="multilabel")
-        assert isinstance(one.ctx, Context)
-        assert float((logits(one.learn()).argmax(dim=1).numpy() == truth).mean()) > 0.4
+    one = run(spec, epochs=0.4)
+    one.task = replace(one.task, load=load, kind="multilabel")
+    as_labels, as_classes = (logits(each.learn()).argmax(dim=1) for each in (one, run(spec, epochs=0.4)))
+    assert float((as_labels == as_classes).float().mean()) >= 0.95
+    assert float((as_labels.numpy() == digits.load(Split.DEV_TEST).labels).mean()) >= 0.55
 
 
 @pytest.mark.parametrize(
