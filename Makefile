@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup benchmark test check docs release-check bench bench-fusion bench-faults report clean
+.PHONY: setup benchmark test check docs release-check bench bench-fusion bench-gpu bench-faults report clean
 
 setup: $(READY)
 
@@ -61,6 +61,10 @@ bench: $(READY)
 
 bench-fusion: $(READY)
 	@$(BIN)/python -m bench.fusion
+
+# On a machine with a CUDA card; ten minutes at most.
+bench-gpu: $(READY)
+	@$(BIN)/python -m bench.gpu --write
 
 bench-faults: $(READY)
 	@$(BIN)/python -m bench.faults

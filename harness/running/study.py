@@ -128,7 +128,7 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
     if crew.executor == "local":
         # Both processes import torch; side by side they take the time of one.
         warm(asked.modules())
-        _check_device(crew.device)
+        check_device(crew.device)
     specs = asked.specs()
     todo = missing(specs, out, retry_failed=crew.retry_failed)
     check_strategies(todo)
@@ -220,7 +220,12 @@ def _skipping(stream: str) -> str:
     return str(Written(written.name, {**written.options, "skip_missing": True}))
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Refuse a device that cannot be used.
+
+    Raises:
+        UserError: with the reason.
+    """
     import torch
 
     try:

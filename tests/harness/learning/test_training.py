@@ -17,7 +17,8 @@ from harness.learning.batches import Features, loss_of
 from harness.learning.context import Batch, Context
 from harness.learning.optimiser import optimiser_of
 from harness.learning.recipe import RATES, STARTED, Optimiser, Recipe, Schedule, Settled
-from harness.learning.training import fit, scheduled
+from harness.learning.step import scheduled
+from harness.learning.training import fit
 from harness.learning.watch import Watch, ends_above
 
 PLAIN = Settled(lr=0.1, head_lr=0.1)
