@@ -17,7 +17,7 @@ _COMMANDS = {
     "run": ("harness.cli.running:run", "Carry out a suite; what is done already is not done again."),
     "decide": ("harness.cli.deciding:decide_command", "Is A better than B? Runs pairs until it is known."),
     "report": ("harness.cli.reporting:report", "Make the page, tables and figures of result folders."),
-    "compare": ("harness.cli.reporting:compare", "Our numbers beside published ones, with the distance."),
+    "compare": ("harness.cli.comparing:compare", "Our numbers beside published ones, with the distance."),
     "export": ("harness.cli.reporting:export", "Results without weights as one file: every record, or a baseline."),
     "advise": ("harness.cli.reporting:advise", "The best strategy at a budget, and how sure that is."),
     "pretrain": ("harness.cli.pretraining:pretrain", "Make a backbone checkpoint from a stream, its cost recorded."),
