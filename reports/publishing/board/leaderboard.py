@@ -45,6 +45,11 @@ class Row:
     runs: int
 
     @property
+    def apart(self) -> bool:
+        """Whether it could pay for too few tasks to be ranked with the others."""
+        return not self.board.enough(self.label, self.budget)
+
+    @property
     def provenance(self) -> str:
         if self.differing:
             return f"re-run here: {self.differing} of {self.runs} runs gave OTHER records"
@@ -60,7 +65,7 @@ class Leaderboard:
     title: str
     setting: dict[str, object]
     rows: dict[str, tuple[Row, ...]]
-    """By budget, from small to large; the least error first."""
+    """By budget, from small to large; the least error first, and who could pay for too few tasks last."""
 
     @property
     def protocol(self) -> int:
@@ -80,7 +85,7 @@ def leaderboards(entries: Sequence[Entry]) -> list[Leaderboard]:
             tasks = tuple(map(str, board.tasks[["task", "kind", "num_classes", "train"]].itertuples(index=False)))
             key = (*(str(board.setting[name]) for name in BOARD), tasks)
             groups.setdefault(key, []).append((entry, board))
-    found = [_leaderboard(group) for group in groups.values()]
+    found = [one for one in map(_leaderboard, groups.values()) if one.rows]
     return sorted(found, key=lambda one: (-one.protocol, -sum(map(len, one.rows.values())), one.title))
 
 
@@ -95,7 +100,7 @@ def _leaderboard(group: Sequence[tuple[Entry, Board]]) -> Leaderboard:
             if (label, budget) in board.cells and (row := _row(group, entry, board, label, budget)) is not None
         ]
         if mine:
-            rows[budget] = tuple(sorted(mine, key=lambda row: (-row.tasks, row.error.value, row.label)))
+            rows[budget] = tuple(sorted(mine, key=lambda row: (row.apart, row.error.value, row.label)))
     board = group[0][1]
     return Leaderboard(board.title, board.setting, rows)
 

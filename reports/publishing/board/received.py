@@ -95,6 +95,7 @@ def _entry(number: int, path: Path, own: Mapping[str, object]) -> Entry:
     if len(packed) > MOST_RUNS:
         raise UserError(f"{path.name!r} holds {len(packed):,} runs; at most {MOST_RUNS:,} are taken")
     frames = read([path])
+    frames = frames._replace(notes=tuple(note.replace(str(path), path.name) for note in frames.notes))
     _refuse_impossible(path, frames)
     found = boards(frames)
     if not found:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import reports.published
 from harness.config.suites import suites
 from reports.published.baselines import published
 from reports.published.compare import compare
@@ -124,6 +125,18 @@ def test_cells_beside_a_reference_name_what_differs_and_are_judged_by_their_spre
         (row,) = comparison([tmp_path / "mine"], [str(bundle)]).references.frame.to_dict("records")
         assert row["verdict"] == verdict
         assert why in row["why"]
+
+
+def test_the_shipped_records_reproduce_published_accuracies_of_four_nets_and_say_where_the_fifth_differs():
+    frame = compare([Path(reports.published.__file__).parent / "records" / "remade.tar.xz"]).frame
+    judged = frame[frame["verdict"].isin(["reproduced", "within spread", "differs"])]
+    verdicts = {(row["source"], row["what"]): row["verdict"] for _, row in judged.iterrows()}
+    for net in ("ResNet-20", "ResNet-32", "ResNet-56"):
+        row = judged[(judged["source"] == "pytorch_resnet_cifar10") & (judged["what"] == f"{net}, dense")].iloc[0]
+        assert abs(row["distance"]) < 0.005
+    assert verdicts["distiller", "ResNet-20, dense"] == "reproduced"
+    assert verdicts["fashion_mnist", "MLP 256-128-100, no preprocessing"] == "within spread"
+    assert verdicts["fashion_mnist", "2 Conv+pooling, no preprocessing, TensorFlow's guide"] == "differs"
 
 
 def test_other_images_of_the_same_name_are_no_shared_task(one, tmp_path):
