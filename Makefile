@@ -4,6 +4,7 @@ PYTHON ?= python3
 SUITE ?= default
 OUT ?= results
 JOBS ?=
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -30,7 +31,8 @@ benchmark: $(READY)
 	if [ $$code -le 1 ]; then $(BIN)/harness report $(OUT) || code=$$?; fi; exit $$code
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@# A file stays with one worker: what its tests share is made once, and no two workers fetch the browser's packages.
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff check .

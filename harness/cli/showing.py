@@ -1,4 +1,4 @@
-"""One stream, task or strategy in full."""
+"""One stream, task, strategy or backbone in full."""
 
 import copy
 import json
@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from harness.cli.showing_backbone import show_backbone
 from harness.core.errors import UserError, unknown
 from harness.core.spec import Setting
 
@@ -16,7 +17,10 @@ HEAD_CLASSES = 1000
 
 @click.group()
 def show() -> None:
-    """One stream, task or strategy in full."""
+    """One stream, task, strategy or backbone in full."""
+
+
+show.add_command(show_backbone)
 
 
 @show.command("stream")

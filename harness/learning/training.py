@@ -94,14 +94,14 @@ def train(
         autocast: the number format of the loss.
         steps: how many an interrupted training had made before.
     """
-    loss = loss or _mean_loss(recipe.smoothing)
+    watch, quick = Watch(), QuickConvolutions()
+    loss = loss or _mean_loss(recipe.smoothing, watch)
     net.train()
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if recipe.norm == "frozen":
         for module in norms:
             module.eval()
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    watch, quick = Watch(), QuickConvolutions()
     for step, batch in enumerate(batches, start=steps):
         # Statistics of about the last third of the steps, so that a few steps are enough to leave the old ones behind.
         for module in norms:
@@ -145,8 +145,11 @@ def scheduled(share: float, *, warmup: float, shape: Schedule = "cosine") -> flo
     return 1 - rest if shape == "linear" else 0.5 * (1 + math.cos(math.pi * rest))
 
 
-def _mean_loss(smoothing: float) -> Loss:
+def _mean_loss(smoothing: float, watch: Watch) -> Loss:
     def loss(net: nn.Module, batch: Batch) -> Tensor:
-        return loss_of(net(batch.inputs).float(), batch.targets, smoothing=smoothing)
+        logits = net(batch.inputs).float()
+        if watch.uninformed is None:
+            watch.uninformed = loss_of(torch.zeros_like(logits), batch.targets, smoothing=smoothing)
+        return loss_of(logits, batch.targets, smoothing=smoothing)
 
     return loss

@@ -51,6 +51,7 @@ from reports.tables.recovery import recovery_table
 from reports.tables.scaling import Scaling, scaling, scaling_table
 from reports.tables.scores import scores_table
 from reports.tables.table import Table, latex
+from reports.tables.trainings import trainings_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,7 +151,7 @@ def _made(board: Board, frames: Frames, prefix: str) -> Made:
     tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
     tables += [recovery_table(board, curve), ranks_table(board), profiles_table(board), scaling_table(law)]
     behind = behind_table(board)
-    tables += [behind, forgetting_table(board, frames)]
+    tables += [behind, forgetting_table(board, frames), trainings_table(board)]
     return Made(board, prefix, curve, law, behind.frame, tables)
 
 

@@ -32,6 +32,7 @@ def checkpoint(depth: Depth, weights: str, *, classes: int = 10) -> Checkpoint:
         net=lambda: CifarResNet((depth - 2) // 6, classes),
         classifier="linear",
         weights=weights,
+        offered="weights=FILE: those of github.com/akamaster/pytorch_resnet_cifar10 fit (CIFAR-10, BSD-2-Clause)",
         num_features=64,
         mean=(255 * mean[0], 255 * mean[1], 255 * mean[2]),
         std=(255 * std[0], 255 * std[1], 255 * std[2]),

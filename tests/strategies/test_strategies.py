@@ -21,24 +21,31 @@ from harness.learning.strategy import Infeasible
 from strategies.learners.nearest import neighbor_score, start_nearest
 
 Start = Callable[..., Any]
-SPECS = [
-    "finetune", "finetune(init=scratch)", "finetune(init=previous)", "finetune(init=nearest)", "finetune(scope=norm)",
-    "finetune(scope=last_stage)",
-    "finetune(scope=head)", "finetune(head_init=ridge)", "finetune(head_init=ncm)", "finetune(head_init=probe)",
-    "linear_probe", "linear_probe(charge=uncached)", "ncm", "ridge", "knn",
-    "channel_pruned(flops=0.5)", "filter_pruned(keep=0.5)",
+LEAST = {
+    "finetune": 0.15, "finetune(init=previous)": 0.15, "finetune(init=nearest)": 0.15, "finetune(scope=norm)": 0.15,
+    "finetune(scope=last_stage)": 0.2, "finetune(scope=head)": 0.25, "finetune(head_init=ridge)": 0.35,
+    "finetune(head_init=ncm)": 0.4, "finetune(head_init=probe)": 0.35, "linear_probe": 0.5,
+    "linear_probe(charge=uncached)": 0.25, "ncm": 0.5, "ridge": 0.55, "knn": 0.5,
+}  # fmt: skip
+"""What must be right of ten digits after 0.3 epochs at 32 px; chance is 0.1, and 0.14 two standard errors above it."""
+FROM_FEW_UNITS = [
+    "finetune(init=scratch)", "channel_pruned(flops=0.5)", "filter_pruned(keep=0.5)",
     "filter_pruned(score=random, recalibrate_bn=64)", "filter_pruned(init=scratch)", "ot_fused(keep=0.5)",
     "ot_fused(layout=channel, target_mass=free)",
 ]  # fmt: skip
+"""Without pretraining, or with units removed, a net needs more images: a small one gets three epochs."""
 CHARGES = ("cached", "uncached")
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_a_budget_is_used_and_not_exceeded_by_more_than_a_step(spec: str, run: Start) -> None:
-    learnt = run(spec, epochs=0.3).learn()
+@pytest.mark.parametrize("spec", [*LEAST, *FROM_FEW_UNITS])
+def test_a_budget_is_used_and_not_exceeded_and_something_is_learnt_for_it(spec: str, run: Start) -> None:
+    if spec in LEAST:
+        learnt, least = run(spec, epochs=0.3).learn(), LEAST[spec]
+    else:
+        learnt, least = run(spec, epochs=3, backbone="timm:test_resnet(weights=none)").learn(), 0.6
     assert learnt.meter.spent_flops <= learnt.meter.flops_budget * (1 + 1e-9)
     assert learnt.meter.spent_flops > 0.8 * learnt.meter.flops_budget
-    assert learnt.accuracy() >= 0.05
+    assert learnt.accuracy() >= least
 
 
 def test_a_probe_without_a_cache_gives_the_same_head_and_pays_for_every_look(run: Start) -> None:
@@ -60,9 +67,9 @@ def test_frozen_features_tell_digits_apart_at_a_third_of_an_epoch(spec: str, lea
     assert run(spec, epochs=0.4).learn().accuracy() >= least
 
 
-def test_a_pruned_net_learns_digits_in_a_few_epochs(run: Start) -> None:
-    assert run("filter_pruned(keep=0.5)", epochs=2, size=64).learn().accuracy() >= 0.5
-    assert run("ot_fused(keep=0.5)", epochs=2, size=64).learn().accuracy() >= 0.5
+def test_a_pruned_net_learns_digits_in_an_epoch(run: Start) -> None:
+    assert run("filter_pruned(keep=0.5)", epochs=1, size=64).learn().accuracy() >= 0.5
+    assert run("ot_fused(keep=0.5)", epochs=1, size=64).learn().accuracy() >= 0.5
 
 
 @pytest.mark.parametrize("spec", ["finetune", "linear_probe", "ridge", "filter_pruned(keep=0.5)"])
@@ -235,8 +242,9 @@ def test_a_multilabel_task_is_learnt_by_heads_in_closed_form(digits: Task, run: 
     [
         ("finetune", "frozen"),
         ("finetune(init=scratch)", "batch"),
-        ("filter_pruned", "batch"),
-        ("filter_pruned(head_init=ridge)", "frozen"),
+        ("filter_pruned(recipe=v1)", "batch"),
+        ("filter_pruned", "frozen"),
+        ("filter_pruned(recipe=v1, head_init=ridge)", "frozen"),
         ("filter_pruned(head_init=ridge, init=scratch)", "batch"),
         ("filter_pruned(norm=frozen)", "frozen"),
     ],
