@@ -17,9 +17,11 @@ _COMMANDS = {
     "run": ("harness.cli.running:run", "Carry out a suite; what is done already is not done again."),
     "decide": ("harness.cli.deciding:decide_command", "Is A better than B? Runs pairs until it is known."),
     "report": ("harness.cli.reporting:report", "Make the page, tables and figures of result folders."),
-    "compare": ("harness.cli.reporting:compare", "Our numbers beside published ones, with the distance."),
+    "compare": ("harness.cli.comparing:compare", "Our numbers beside published ones, with the distance."),
     "export": ("harness.cli.reporting:export", "Results without weights as one file: every record, or a baseline."),
     "advise": ("harness.cli.reporting:advise", "The best strategy at a budget, and how sure that is."),
+    "submit": ("harness.cli.sharing:submit", "Check results against a board's rules and write what is handed in."),
+    "board": ("harness.cli.sharing:board", "A static site of many people's bundles: who leads, and how is it known."),
     "pretrain": ("harness.cli.pretraining:pretrain", "Make a backbone checkpoint from a stream, its cost recorded."),
     "check": ("harness.cli.checking:check", "Does a strategy keep the contract?"),
 }
