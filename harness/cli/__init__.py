@@ -11,7 +11,7 @@ from harness.core.errors import UserError, unknown
 
 _COMMANDS = {
     "list": ("harness.cli.listing:list_command", "What there is: streams, strategies, backbones, suites, baselines."),
-    "show": ("harness.cli.showing:show", "One stream, task, strategy or backbone in full."),
+    "show": ("harness.cli.showing:show", "One suite, stream, task, strategy, backbone or recipe in full."),
     "data": ("harness.cli.data:data", "What of a stream is on disk, and fetch what can be fetched."),
     "plan": ("harness.cli.running:plan", "Runs done and missing, FLOPs and hours, before anything is spent."),
     "run": ("harness.cli.running:run", "Carry out a suite; what is done already is not done again."),
@@ -23,6 +23,7 @@ _COMMANDS = {
     "submit": ("harness.cli.sharing:submit", "Check results against a board's rules and write what is handed in."),
     "board": ("harness.cli.sharing:board", "A static site of many people's bundles: who leads, and how is it known."),
     "pretrain": ("harness.cli.pretraining:pretrain", "Make a backbone checkpoint from a stream, its cost recorded."),
+    "strategies": ("harness.cli.starting:strategies", "Begin a strategy of your own: a file to change."),
     "check": ("harness.cli.checking:check", "Does a strategy keep the contract?"),
 }
 

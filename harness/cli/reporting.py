@@ -39,10 +39,17 @@ _UNPAID = click.option(
 @click.option(
     "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Write the main figure, for a README, too."
 )
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="LABEL",
+    help="Only this strategy, as the report calls it; may be repeated: for a page or figures of a few.",
+)
 @_UNPAID
 def report(
-    given: tuple[Path, ...], out: Path | None, results: Path | None, picture: Path | None, unpaid: "Unpaid"
-) -> None:
+    given: tuple[Path, ...], out: Path | None, results: Path | None, picture: Path | None, only: tuple[str, ...],
+    unpaid: "Unpaid",
+) -> None:  # fmt: skip
     """Make report.html, tables/*.csv, tables/*.tex and figures of results.
 
     DIR is a folder that 'harness run' wrote, or a FILE.tar.xz that 'harness export' did.
@@ -54,8 +61,10 @@ def report(
     from reports.publishing.report import write_report
     from reports.publishing.summary import summary
 
-    page = write_report(list(given), out or _beside(given[0]), results=results, picture=picture, unpaid=unpaid)
-    click.echo(summary(given, unpaid=unpaid))
+    page = write_report(
+        list(given), out or _beside(given[0]), only=only, results=results, picture=picture, unpaid=unpaid
+    )
+    click.echo(summary(given, only=only, unpaid=unpaid))
     click.echo(f"report: {page}", err=True)
 
 
@@ -87,11 +96,11 @@ def export(given: tuple[Path, ...], out: Path) -> None:
 
 @click.command()
 @_RESULTS
-@click.option("--flops", required=True, metavar="B", help="What a task may cost, such as 2e12.")
+@click.option("--flops", metavar="B", help="What a task may cost, such as 2e12; every budget that was run by default.")
 @click.option("--domain", metavar="D", help="Only the tasks of this domain.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @_UNPAID
-def advise(given: tuple[Path, ...], flops: str, domain: str | None, as_json: bool, unpaid: "Unpaid") -> None:
+def advise(given: tuple[Path, ...], flops: str | None, domain: str | None, as_json: bool, unpaid: "Unpaid") -> None:
     """The strategy that leads at a budget, and how sure that is.
 
     DIR is a result folder or a FILE.tar.xz that 'harness export' wrote.
@@ -99,7 +108,7 @@ def advise(given: tuple[Path, ...], flops: str, domain: str | None, as_json: boo
     from reports.tables.advise import advise as advised
 
     try:
-        value = float(flops.removesuffix("flops"))
+        value = None if flops is None else float(flops.removesuffix("flops"))
     except ValueError as error:
         raise UserError(f"--flops {flops}: expected a number of FLOPs a task, such as 2e12") from error
     found = advised(given, value, domain, unpaid=unpaid)

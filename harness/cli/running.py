@@ -17,14 +17,22 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that ``run`` and ``plan`` share."""
     options = [
         click.argument("suite"),
-        click.option("--stream", "streams", multiple=True, metavar="S", help="Instead of the suite's streams."),
-        click.option("--strategy", "strategies", multiple=True, metavar="SPEC", help="Instead of its strategies."),
+        click.option(
+            "--stream", "streams", multiple=True, metavar="S", help="Instead of the suite's streams; may be repeated."
+        ),
+        click.option(
+            "--strategy",
+            "strategies",
+            multiple=True,
+            metavar="SPEC",
+            help="Instead of its strategies; may be repeated.",
+        ),
         click.option(
             "--budget",
             "budgets",
             multiple=True,
             metavar="B",
-            help="Instead of its budgets: 0.1ep, 60s.",
+            help="Instead of its budgets: 0.1ep, 2e12flops, 60s; may be repeated.",
         ),
         click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Seeds 0 to N-1."),
         click.option(
@@ -113,4 +121,6 @@ def run(**options: Any) -> int:
 
 def _clock(hours: float) -> str:
     minutes = hours * 60
+    if minutes < 2:
+        return f"{max(1, round(minutes * 60))} seconds"
     return f"{minutes:.0f} minutes" if minutes < 120 else f"{hours:.1f} hours"

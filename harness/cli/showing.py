@@ -1,8 +1,10 @@
-"""One stream, task, strategy or backbone in full."""
+"""One suite, stream, task, strategy, backbone or recipe in full."""
 
 import copy
 import json
+import math
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,34 @@ HEAD_CLASSES = 1000
 
 @click.group()
 def show() -> None:
-    """One stream, task, strategy or backbone in full."""
+    """One suite, stream, task, strategy, backbone or recipe in full."""
 
 
 show.add_command(show_backbone)
+
+
+@show.command("suite")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def show_suite(name: str, as_json: bool) -> None:
+    """What a suite runs: streams, strategies, budgets, seeds and setting."""
+    from harness.config.suite import load_suite
+
+    suite = load_suite(name)
+    facts: dict[str, Any] = {
+        "name": suite.name, "about": suite.about, "streams": list(suite.streams), "strategies": list(suite.strategies),
+        "budgets": list(map(str, suite.budgets)), "seeds": list(suite.seeds), "backbone": suite.setting.backbone,
+        "size": suite.setting.size, "precision": suite.setting.precision,
+    }  # fmt: skip
+    parts = (suite.streams, suite.strategies, suite.budgets, suite.seeds)
+    facts["runs"] = math.prod(map(len, parts))
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+        return
+    for key, value in facts.items():
+        for place, line in enumerate(value if isinstance(value, list) and key != "seeds" else [value]):
+            text = ", ".join(map(str, line)) if isinstance(line, list) else line
+            click.echo(f"{'' if place else key:12s} {text}")
 
 
 @show.command("stream")
@@ -78,6 +104,41 @@ def show_task(place: str, as_json: bool, sheet: Path | None) -> None:
     for key, value in task.facts().items():
         text = ", ".join(f"{split} {n}" for split, n in value.items()) if key == "sizes" else value
         click.echo(f"{key:12s} {text}")
+
+
+@show.command("recipe")
+@click.argument("name", required=False)
+@click.option("--backbone", default=Setting.backbone, show_default=True, metavar="B", help="The net it is for.")
+@click.option("--body", default="dense", show_default=True, metavar="BODY", help="What is made of the net.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def show_recipe(name: str | None, backbone: str, body: str, as_json: bool) -> None:
+    """What a learner trains by, for each band of budgets: learning rates, schedule, batch, head start.
+
+    Without NAME, the recipe of a learner that names none.
+
+    Rates of v1 are for a net whose batch-norm statistics hold; where weights were removed it takes others.
+    """
+    from harness.core.band import BANDS
+    from harness.core.regime import WORDS
+    from harness.learning.recipe import LearnerRecipe, read_recipes
+
+    name = name or LearnerRecipe().recipe
+    recipe = LearnerRecipe(recipe=name)
+    shipped = read_recipes((files("strategies") / "recipes.toml").read_text(encoding="utf-8"), place="recipes.toml")
+    if name != "v1" and name not in shipped:
+        raise unknown("recipe called", name, ["v1", *shipped])
+    named, holds = shipped.get(name), body in ("dense", "ot_fused")
+    found: dict[str, dict[str, Any]] = {}
+    for band in BANDS:
+        entry = None if named is None else named.entry(net=backbone, body=body, band=band)
+        found[band] = asdict(recipe.settled(statistics_hold=holds, entry=entry))
+    if as_json:
+        click.echo(json.dumps({"recipe": name, "backbone": backbone, "body": body, "bands": found}, indent=1))
+        return
+    click.echo(f"{name} on {backbone}, {body}; budgets by training images that they could show the dense net")
+    click.echo(f"{'':14s}" + "".join(f"{WORDS[band]:>22s}" for band in BANDS))
+    for key in found[BANDS[0]]:
+        click.echo(f"{key:14s}" + "".join(f"{found[band][key]!s:>22s}" for band in BANDS))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +24,21 @@ from harness.learning.watch import Trained
 Net = TypeVar("Net", bound=nn.Module)
 
 
-class Batch(NamedTuple):
-    """One step's worth: ``progress`` is the share of the loop's budget that is spent in the middle of this step."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's worth; ``for inputs, targets in ctx.batches(...)`` unpacks it as a loader's would be.
+
+    Attributes:
+        inputs, targets: as a net and a loss take them.
+        progress: share of the loop's budget that is spent in the middle of this step.
+    """
 
     inputs: Tensor
     targets: Tensor
     progress: float
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter((self.inputs, self.targets))
 
 
 @dataclass(frozen=True)

@@ -1,66 +1,42 @@
 """What does a README show? The main figure as one SVG that is readable on light and on dark ground."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pandas as pd
-
 from harness.core.errors import UserError
-from reports.figures import figures
-from reports.figures.style import COLORS, FRONT, Look
-from reports.reading.frame import REFERENCE
+from reports.figures.axes import WIDE
+from reports.figures.curves import Panel, overview_picture
+from reports.figures.files import inline, save
+from reports.figures.style import COLORS, FRONT, REST
 
-_LIGHT = {"ground": "#ffffff", "ink-2": "#4a4a4a", "grid": "#dddddd", "front": FRONT[0]}
-_DARK = {"ground": "#16181a", "ink-2": "#bdbdb8", "grid": "#34383b", "front": FRONT[1]}
+_LIGHT = {"ground": "#ffffff", "ink-2": "#4a4a4a", "grid": "#dddddd", "front": FRONT[0], "rest": REST[0]}
+_DARK = {"ground": "#16181a", "ink-2": "#bdbdb8", "grid": "#34383b", "front": FRONT[1], "rest": REST[1]}
 
 
-def write_picture(panels: Sequence[tuple[str, pd.DataFrame]], look: Mapping[str, Look], file: Path) -> None:
-    """Write the panels of :func:`~reports.figures.figures.overview_picture` to ``file``, an SVG with its own ground.
+def write_picture(panels: Sequence[Panel], file: Path) -> None:
+    """Write the panels of :func:`~reports.figures.curves.overview_picture` to ``file``, an SVG with its own ground.
 
-    A README is read in a glance: only :func:`few` of the strategies are drawn, and only where
-    enough tasks could be paid for.
+    A README is read in a glance: only what stands in color is drawn.
 
     Raises:
         UserError: the file does not end in .svg or cannot be written.
     """
     if file.suffix != ".svg":
         raise UserError(f"cannot write the picture to {str(file)!r}: expected a file that ends in .svg")
+    few = [
+        (title, table[~table["strategy"].map(lambda label, look=look: look[label].rest).astype(bool)], budgets, look)
+        for title, table, budgets, look in panels
+    ]
     with TemporaryDirectory() as folder:
-        svg = figures.save(
-            figures.overview_picture([(title, few(table)) for title, table in panels], look),
-            Path(folder),
-            "main_column",
-        )
+        svg = save(overview_picture(few, width=WIDE), Path(folder), "main_column")
     said = "Mean error over tasks against charged FLOPs a task, a line a strategy"
-    head, _, body = figures.inline(svg, "main", said).partition(">")
+    head, _, body = inline(svg, "main", said).partition(">")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(_packed(f"{head}>{_style()}{body}"), encoding="utf-8")
+        file.write_text(f"{head}>{_style()}{body}\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {str(file)!r}: {error.strerror}") from error
-
-
-def few(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows over enough tasks of the reference, of what is on the Pareto front, and of each family's best variant.
-
-    Families are strategies that differ in options only; best is the least error at a strategy's largest budget.
-    """
-    whole = table[~table["apart"].astype(bool)]
-    last = whole.sort_values("flops").drop_duplicates("strategy", keep="last").sort_values("error")
-    best = last[~last["strategy"].str.partition("(")[0].duplicated()]["strategy"]
-    front = whole[whole["on_front"].astype(bool)]["strategy"]
-    return whole[whole["strategy"].isin({REFERENCE, *best, *front})]
-
-
-def _packed(svg: str) -> str:
-    """``svg`` with each style said once, and without the space between tags."""
-    styles: dict[str, str] = {}
-    svg = re.sub(r' style="([^"]*)"', lambda found: f' class="{styles.setdefault(found[1], f"s{len(styles)}")}"', svg)
-    classes = "".join(f".{name}{{{style}}}" for style, name in styles.items())
-    svg = svg.replace("</style>", f"{classes}</style>", 1)
-    return re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", svg)) + "\n"
 
 
 def _style() -> str:

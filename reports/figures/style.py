@@ -1,16 +1,22 @@
 """How do figures look? One style: colors, markers and dashes that survive color blindness, grey print, dark pages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 
 class Look(NamedTuple):
-    """How one strategy is drawn. ``light`` and ``dark`` are one color for white and for dark ground."""
+    """How one strategy is drawn.
+
+    Attributes:
+        light, dark: one color for white and for dark ground.
+        rest: it stands in the background, grey, so that a few others can be told apart.
+    """
 
     light: str
     dark: str
     marker: str
     dash: tuple[float, ...]
+    rest: bool = False
 
 
 # After Okabe and Ito (https://jfly.uni-koeln.de/color/), shifted to at least 3:1 on white and, the second, on near
@@ -25,6 +31,7 @@ MARKERS = "osD^vP<X>*ph"
 DASHES: list[tuple[float, ...]] = [(), (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (3, 1, 1, 1, 1, 1)]
 
 FRONT = ("#8a8a8a", "#8a8a8a")
+REST = ("#b9b9b4", "#5a5f63")
 RC: Any = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8, "axes.titlesize": 8.5,
     "axes.labelsize": 8, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "legend.fontsize": 7.5,
@@ -33,33 +40,60 @@ RC: Any = {
     "xtick.color": "#333333", "ytick.color": "#333333", "axes.labelcolor": "#333333", "text.color": "#1a1a1a",
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4, "legend.frameon": False,
     "svg.fonttype": "none", "pdf.fonttype": 42, "figure.dpi": 100, "savefig.dpi": 200, "savefig.facecolor": "none",
-    "figure.facecolor": "none", "axes.facecolor": "none", "text.parse_math": False,
+    # Letters of one width in every kind of file: the layout is solved once, and nothing is cut off in another.
+    "text.hinting": "none", "figure.facecolor": "none", "axes.facecolor": "none", "text.parse_math": False,
 }  # fmt: skip
 
 
-def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """A look for each label: color by family, marker and dash by its place among the family's variants."""
+def looks(labels: Iterable[str], focus: Sequence[str] = ()) -> dict[str, Look]:
+    """A look for each label: color by family, marker and dash by its place among the family's variants.
+
+    Args:
+        focus: labels that shall differ in color, as far as there are colors, those that matter most first.
+    """
     labels = sorted(labels, key=lambda label: (len(label), label))
-    families = list(dict.fromkeys(label.partition("(")[0].partition(" ")[0] for label in labels))
-    known = [family for family in FAMILIES if family in families]
-    color = {family: FAMILIES.index(family) for family in known}
-    free = [i for i in range(len(COLORS)) if i not in color.values()] or list(range(len(COLORS)))
-    for i, family in enumerate(family for family in families if family not in color):
-        color[family] = free[i % len(free)]
+    families = list(dict.fromkeys(map(_family, labels)))
+    color = _family_colors(families)
+    own = _own_colors(focus, color)
     found: dict[str, Look] = {}
     members: dict[str, int] = {}
-    for label in labels:
-        family = label.partition("(")[0].partition(" ")[0]
+    for label in [*(x for x in focus if x in labels), *(x for x in labels if x not in focus)]:
+        family = _family(label)
         variant = members.get(family, 0)
         members[family] = variant + 1
         place = families.index(family)
-        marker, dash = place + variant * 5, DASHES[variant % len(DASHES)]
-        while (look := Look(*COLORS[color[family]], MARKERS[marker % len(MARKERS)], dash)) in found.values():
+        pair, dash = COLORS[own.get(label, color[family])], DASHES[variant % len(DASHES)]
+        marker = place + variant * 5
+        while (look := Look(*pair, MARKERS[marker % len(MARKERS)], dash)) in found.values():
             marker += 1
             if marker > place + variant * 5 + len(MARKERS):
                 break  # more variants than looks: the tables still tell them apart
         found[label] = look
     return found
+
+
+def _family(label: str) -> str:
+    return label.partition("(")[0].partition(" ")[0]
+
+
+def _family_colors(families: Sequence[str]) -> dict[str, int]:
+    color = {family: FAMILIES.index(family) for family in FAMILIES if family in families}
+    free = [i for i in range(len(COLORS)) if i not in color.values()] or list(range(len(COLORS)))
+    others = [family for family in families if family not in color]
+    return color | {family: free[i % len(free)] for i, family in enumerate(others)}
+
+
+def _own_colors(focus: Sequence[str], color: dict[str, int]) -> dict[str, int]:
+    """The first of a family keeps the family's color; its variants take what nobody in focus has."""
+    own: dict[str, int] = {}
+    for label in sorted(focus, key=len):
+        if (mine := color[_family(label)]) not in own.values():
+            own[label] = mine
+    for label in focus:
+        free = [i for i in range(len(COLORS)) if i not in own.values()]
+        if label not in own and free:
+            own[label] = free[0]
+    return own
 
 
 def shortened(text: str, limit: int = 42) -> str:

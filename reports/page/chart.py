@@ -11,16 +11,20 @@ from reports.boards.board import ENOUGH, Board
 from reports.figures.style import COLORS, Look
 from reports.page.document import marker_path
 from reports.statistics.student import quantile
+from reports.tables.curves import budget_costs
 
 
-def chart_data(board: Board, curves: pd.DataFrame, looks: Mapping[str, Look], *, anchor: str) -> dict[str, Any]:
+def chart_data(
+    board: Board, curves: pd.DataFrame, looks: Mapping[str, Look], *, anchor: str, title: str = ""
+) -> dict[str, Any]:
     """Tasks, strategies with their looks, and for each cell errors, FLOPs and seconds as (tasks, seeds)."""
     labels, budgets = list(board.labels), list(board.budgets)
     known = {(row.strategy, row.budget): row for row in curves.itertuples()}
-    factor = (curves["flops"] / curves["epochs"])[~curves["apart"].astype(bool)].median()
+    ticks = [(budget, cost) for budget, cost in budget_costs(board).items() if math.isfinite(cost) and cost > 0]
     return {
         "anchor": anchor,
-        "epoch": _number(factor),
+        "title": title,
+        "ticks": [[budget, float(f"{cost:.4g}")] for budget, cost in ticks],
         "tasks": board.tasks[["task", "domain", "provenance"]].rename(columns={"task": "name"}).to_dict("records"),
         "labels": [_label(label, looks[label]) for label in labels],
         "budgets": budgets,
@@ -46,7 +50,8 @@ def chart_data(board: Board, curves: pd.DataFrame, looks: Mapping[str, Look], *,
 def _label(label: str, look: Look) -> dict[str, Any]:
     color = [light for light, _ in COLORS].index(look.light)
     dash = " ".join(f"{length * 2:g}" for length in look.dash)
-    return {"name": label, "color": color, "dash": dash, "marker": marker_path(look.marker, 15, 6, 4.8)}
+    return {"name": label, "color": color, "dash": dash, "marker": marker_path(look.marker, 15, 6, 4.8),
+            "rest": look.rest}  # fmt: skip
 
 
 def _table(values: "np.ndarray[Any, np.dtype[np.float64]]", digits: int) -> list[list[float | None]]:

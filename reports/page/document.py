@@ -15,30 +15,46 @@ from reports.figures.style import COLORS, Look
 from reports.tables.table import Column, Table, missing
 
 _HERE = Path(__file__).parent
-ROWS = 500
+ROWS = 200
 """A page shows no more rows of one table; its CSV holds them all."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page: its ``<svg>`` for wide and for narrow screens, and what it says in words."""
+    """A figure on the page: its ``<svg>`` for wide and for narrow screens; ``name`` is the stem of its files."""
 
     wide: Markup
     narrow: Markup
+    name: str
+    title: str = ""
     caption: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page. ``facts`` are shown in a line under its title, ``notes`` as warnings."""
+    """A part of the page.
+
+    Attributes:
+        spec: the title in full, on hover. told: what stands beside the title, in a few words.
+        answers: what it says, each as where, who and how.
+        strip: from :func:`reports.page.strip.strip`.
+        facts: in a line under its title. notes: warnings.
+        figures, tables: to be seen at once. more: figures that are folded. folded: tables that are.
+    """
 
     anchor: str
     title: str
+    spec: str = ""
+    told: str = ""
+    answers: Sequence[tuple[str, str, str]] = ()
+    strip: Mapping[str, Any] | None = None
     lead: str = ""
     facts: Sequence[tuple[str, object]] = ()
     notes: Sequence[str] = ()
     figures: Sequence[Picture] = ()
+    more: Sequence[Picture] = ()
     tables: Sequence[Mapping[str, Any]] = ()
+    folded: Sequence[Mapping[str, Any]] = ()
 
 
 def render(**parts: Any) -> str:
@@ -56,17 +72,22 @@ def embedded(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "") -> dict[str, Any]:
-    """What the template needs to know of a table."""
+def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "", folded: bool | None = None) -> dict[str, Any]:
+    """What the template needs to know of a table; columns without any value are left out.
+
+    Args:
+        anchor: its place on the page and the stem of its files. folded: instead of what the table says.
+    """
+    columns = table.filled
     return {
         "name": table.name,
         "title": table.title,
         "caption": table.caption,
-        "folded": table.folded,
+        "folded": table.folded if folded is None else folded,
         "anchor": anchor or table.name,
         "filtered": table.filtered,
-        "by_column": any(c.heat for c in table.columns),
-        "more": f"The first {ROWS} of {len(table.frame)} rows; all are in {table.name}.csv."
+        "by_column": any(c.heat for c in columns),
+        "more": f"The first {ROWS} of {len(table.frame)} rows; all are in {anchor or table.name}.csv."
         if len(table.frame) > ROWS
         else "",
         "columns": [
@@ -78,12 +99,12 @@ def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "") -> dict[
                 "lines": _lines(c),
                 "data": Markup(' data-domain="{}" data-provenance="{}"').format(*c.group) if c.group else "",
             }
-            for c in table.columns
+            for c in columns
         ],
         "rows": [
             {
                 "data": _data(table, row),
-                "cells": [_cell(c, row, i < table.row_head, looks) for i, c in enumerate(table.columns)],
+                "cells": [_cell(c, row, i < table.row_head, looks) for i, c in enumerate(columns)],
             }
             for row in table.rows[:ROWS]
         ],
@@ -129,7 +150,7 @@ def _tag(name: str, attributes: Mapping[str, str], inner: Markup) -> Markup:
 
 
 def _classes(column: Column, row: Mapping[str, Any], text: str) -> str:
-    names = ["num"] if column.style != "text" else ["long"] if len(text) > 60 else []
+    names = ["num"] if column.style != "text" else ["long"] if len(text) > 44 else []
     if column.heat and not missing(row[column.heat]):
         names.append("hot")
     if column.key == "command":
@@ -142,7 +163,7 @@ def _classes(column: Column, row: Mapping[str, Any], text: str) -> str:
 @cache
 def mark(look: Look) -> Markup:
     """The line and marker of a strategy, as its legend entry in a table."""
-    color = f"var(--c{[light for light, _ in COLORS].index(look.light)})"
+    color = "var(--rest)" if look.rest else f"var(--c{[light for light, _ in COLORS].index(look.light)})"
     dashes = " ".join(f"{length * 1.5:g}" for length in look.dash)
     return Markup(
         '<svg class="mark" viewBox="0 0 30 12" aria-hidden="true" focusable="false">'

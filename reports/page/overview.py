@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from reports.boards.board import Board
-from reports.boards.naming import short_title
+from reports.boards.naming import short_titles
 from reports.claims.verdicts import provenance
 from reports.statistics.student import HERE, LIKE
 from reports.tables.optimal import optimal_table
@@ -49,10 +49,10 @@ def verdicts_table(found: Sequence[Board], claims: Sequence[Table]) -> Table:
     """A row for each claim, a column for each board and kind of task: where does it hold?"""
     rows: dict[str, dict[str, object]] = {}
     shown: dict[str, Column] = {}
-    for board, table in zip(found, claims, strict=True):
+    for board, name, table in zip(found, short_titles(found), claims, strict=True):
         for row in table.rows:
             key = f"verdict {board.title}, {row['on']}"
-            title = f"{short_title(board)}: {row['on']}"
+            title = f"{name}: {row['on']}"
             shown.setdefault(
                 key, Column(key, title, behind=f"{key} here", note=f"{key} note", help=f"{board.title}: {row['on']}")
             )

@@ -4,6 +4,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 const filter = { domain: "", provenance: "", budget: "", off: new Set() };
+const FEW = 6; // as reports.boards.answer.MOST: so many lines can be told apart by color
 
 const make = (name, attributes = {}, text) => {
   const node = document.createElementNS(SVG, name);
@@ -92,40 +93,81 @@ const short = (x) => x >= 1e-3 && x < 1e4 ? String(Number(x.toPrecision(3))) : x
 function draw(board) {
   const { found, tasks } = points(board);
   const place = document.getElementById(`${board.anchor}-chart`);
-  const width = Math.max(300, place.clientWidth), two = width >= 760;
+  if (!place) return;
+  const width = Math.max(300, place.clientWidth);
   const dots = board.dots && board.dots.checked;
   place.textContent = "";
   hide();
   const status = document.getElementById(`${board.anchor}-status`);
   const part = tasks.length === board.tasks.length ? `all ${tasks.length} tasks` : `${tasks.length} of ${board.tasks.length} tasks`;
   const torn = found.filter((p) => !p.complete).length;
-  status.textContent = `${found.length} points over ${part}` + (torn ? `; ${torn} hollow, over fewer tasks` : "");
+  const shown = board.labels.filter((label) => found.some((p) => p.label === label));
+  const gray = new Set(shown.length > FEW ? shown.filter((label) => label.rest) : []);
+  status.textContent = `${found.length} points over ${part}` + (torn ? `; ${torn} hollow, over fewer tasks` : "") + (gray.size ? `; grey: ${gray.size} more strategies` : "");
   if (!found.length) { place.append(element("p", {}, "Nothing is left by these filters.")); return; }
-  const heights = found.flatMap((p) => [p.error, p.low ?? p.error, p.high ?? p.error]);
+  const heights = found.flatMap((p) => gray.has(p.label) ? [p.error] : [p.error, p.low ?? p.error, p.high ?? p.error]);
   if (dots) for (const p of found) for (const k of p.kept) heights.push(...k.errors);
   let top = Math.max(...heights), bottom = Math.min(...heights);
   const room = Math.max(0.01, (top - bottom) * 0.06);
   top += room; bottom = Math.max(0, bottom - room);
-  for (const cost of ["flops", "seconds"]) {
-    const w = two ? (cost === "flops" ? width * 0.56 : width * 0.44 - 8) : width;
-    place.append(panel(board, found, cost, w, two ? 400 : 330, bottom, top, dots));
+  const beside = width >= 760;
+  place.append(panel(board, found, gray, board.cost, width, beside ? 430 : 340, bottom, top, dots, beside));
+  if (!beside) {
+    const list = element("ul", { class: "legend" });
+    for (const label of shown) if (!gray.has(label)) {
+      const item = element("li"), mark = make("svg", { class: "mark key", viewBox: "0 0 30 12", "aria-hidden": "true", style: `--c:var(--c${label.color})` });
+      mark.append(make("path", { d: "M0 6H30", class: "line", "stroke-dasharray": label.dash }), make("path", { d: label.marker, fill: "var(--c)" }));
+      item.append(mark, label.name);
+      list.append(item);
+    }
+    place.append(list);
   }
 }
 
-function panel(board, found, cost, width, height, bottom, top, dots) {
-  const inner = { left: 52, right: 14, top: cost === "flops" ? 44 : 44, bottom: 46 };
+// Places as near to the sorted wanted ones as a gap between them lets them be; as reports.figures.axes.spread.
+function spread(wanted, gap, low, high) {
+  gap = Math.min(gap, (high - low) / Math.max(1, wanted.length - 1));
+  const groups = [];
+  const clamp = (members) => { const half = (members.length - 1) * gap / 2; return Math.min(Math.max(mean(members), low + half), high - half); };
+  for (const value of wanted) {
+    let members = [value];
+    while (groups.length) {
+      const last = groups.at(-1);
+      if (last.center + (last.members.length - 1) * gap / 2 + gap <= clamp(members) - (members.length - 1) * gap / 2) break;
+      members = [...groups.pop().members, ...members];
+    }
+    groups.push({ members, center: clamp(members) });
+  }
+  return groups.flatMap(({ members, center }) => members.map((_, i) => center + (i - (members.length - 1) / 2) * gap));
+}
+
+function panel(board, found, gray, cost, width, height, bottom, top, dots, beside) {
+  const named = beside ? board.labels.filter((label) => !gray.has(label) && found.some((p) => p.label === label && p[cost] > 0)) : [];
+  const longest = Math.max(0, ...named.map((label) => Math.min(44, label.name.length)));
+  const ticked = cost === "flops" && board.ticks.length > 0;
+  const inner = { left: 52, right: beside ? 30 + 7.1 * longest : 14, top: 28, bottom: ticked ? 60 : 46 };
   const costs = found.map((p) => p[cost]).filter((c) => c > 0);
   if (dots) for (const p of found) for (const k of p.kept) for (const c of p.cell[cost][k.task]) if (c > 0) costs.push(c);
+  if (ticked) costs.push(...board.ticks.map(([, c]) => c));
   let low = Math.min(...costs), high = Math.max(...costs);
   const pad = Math.max(1.15, (high / low) ** 0.05);
   low /= pad; high *= pad;
   const x = (c) => inner.left + (Math.log(c / low) / Math.log(high / low)) * (width - inner.left - inner.right);
   const y = (e) => inner.top + ((top - e) / (top - bottom)) * (height - inner.top - inner.bottom);
-  const name = cost === "flops" ? "charged FLOPs a task" : "seconds a task";
+  const name = cost === "seconds" ? "seconds a task" : ticked ? "budget, and the FLOPs a task that it pays for" : "charged FLOPs a task";
   const svg = make("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `Mean error over tasks against ${name}` });
   const grid = make("g", { class: "axis" });
   svg.append(grid);
-  for (const tick of logTicks(low, high)) {
+  if (ticked) {
+    let last = -1 / 0;
+    for (const [budget, c] of board.ticks) {
+      grid.append(make("path", { d: `M${x(c)} ${inner.top}V${height - inner.bottom}` }));
+      if (x(c) - last < 52) continue;
+      last = x(c);
+      grid.append(make("text", { x: x(c), y: height - inner.bottom + 17, "text-anchor": "middle", class: "title" }, budget));
+      grid.append(make("text", { x: x(c), y: height - inner.bottom + 33, "text-anchor": "middle" }, c.toExponential(1).replace("e+", "e")));
+    }
+  } else for (const tick of logTicks(low, high)) {
     grid.append(make("path", { d: `M${x(tick)} ${inner.top}V${height - inner.bottom}` }));
     grid.append(make("text", { x: x(tick), y: height - inner.bottom + 17, "text-anchor": "middle" }, short(tick)));
   }
@@ -135,38 +177,33 @@ function panel(board, found, cost, width, height, bottom, top, dots) {
     grid.append(make("text", { x: inner.left - 7, y: y(e) + 4, "text-anchor": "end" }, e.toFixed(2)));
   }
   grid.append(make("text", { x: (inner.left + width - inner.right) / 2, y: height - 8, "text-anchor": "middle", class: "title" }, name));
-  grid.append(make("text", { x: inner.left - 44, y: cost === "flops" && board.epoch ? inner.top - 30 : inner.top - 12, class: "title" }, "mean error"));
-  if (cost === "flops" && board.epoch) {
-    for (const tick of logTicks(low / board.epoch, high / board.epoch)) {
-      grid.append(make("path", { d: `M${x(tick * board.epoch)} ${inner.top - 4}v-4`, class: "tick" }));
-      grid.append(make("text", { x: x(tick * board.epoch), y: inner.top - 11, "text-anchor": "middle" }, short(tick)));
-    }
-    grid.append(make("text", { x: width - inner.right, y: inner.top - 30, "text-anchor": "end", class: "title" }, "epochs of the dense net"));
-  }
+  grid.append(make("text", { x: inner.left - 44, y: inner.top - 12, class: "title" }, "mean error"));
   const best = front(found, cost);
   if (best.length > 1) {
     let d = `M${x(best[0][cost])} ${y(best[0].error)}`;
     for (const p of best.slice(1)) d += `H${x(p[cost])}V${y(p.error)}`;
     svg.append(make("path", { d, class: "front" }));
   }
-  const targets = [];
-  for (const label of board.labels) {
+  const targets = [], ends = [];
+  // Grey lines first, so that no color lies under one.
+  for (const label of [...board.labels].sort((a, b) => gray.has(b) - gray.has(a))) {
     const mine = found.filter((p) => p.label === label && p[cost] > 0).sort((a, b) => a[cost] - b[cost]);
     if (!mine.length) continue;
-    const group = make("g", { style: `--c:var(--c${label.color})` });
+    const rest = gray.has(label);
+    const group = make("g", { style: rest ? "--c:var(--rest)" : `--c:var(--c${label.color})`, class: rest ? "rest" : "" });
     svg.append(group);
     const whole = mine.filter((p) => !p.apart);
-    if (dots) for (const p of mine) for (const k of p.kept) p.cell.error[k.task].forEach((e, s) => {
+    if (dots && !rest) for (const p of mine) for (const k of p.kept) p.cell.error[k.task].forEach((e, s) => {
       const c = p.cell[cost][k.task][s];
       if (e === null || !(c > 0)) return;
       const at = { px: x(c), py: y(e), said: said(board, p, k.task, s) };
       targets.push(at);
       group.append(make("circle", { cx: at.px, cy: at.py, r: 2.2, class: "dot" }));
     });
-    group.append(make("path", { d: "M" + whole.map((p) => `${x(p[cost])} ${y(p.error)}`).join("L"), class: "line", "stroke-dasharray": label.dash }));
+    if (whole.length) group.append(make("path", { d: "M" + whole.map((p) => `${x(p[cost])} ${y(p.error)}`).join("L"), class: "line", "stroke-dasharray": rest ? "" : label.dash }));
     for (const p of mine) {
       const px = x(p[cost]), py = y(p.error);
-      if (p.low !== null && p.low !== undefined && !p.apart) group.append(make("path", { d: `M${px} ${y(p.low)}V${y(p.high)}M${px - 3} ${y(p.low)}h6M${px - 3} ${y(p.high)}h6`, class: "bar" }));
+      if (!rest && p.low !== null && p.low !== undefined && !p.apart) group.append(make("path", { d: `M${px} ${y(p.low)}V${y(p.high)}M${px - 3} ${y(p.low)}h6M${px - 3} ${y(p.high)}h6`, class: "bar" }));
       const text = said(board, p);
       const mark = make("path", { d: label.marker, transform: `translate(${px - 15} ${py - 6})`, class: p.complete ? "mark" : "mark hollow", tabindex: 0, role: "img", "aria-label": text.join(", ") });
       mark.addEventListener("focus", () => show(svg, px, py, text));
@@ -174,7 +211,16 @@ function panel(board, found, cost, width, height, bottom, top, dots) {
       group.append(mark);
       targets.push({ px, py, said: text });
     }
+    const last = (whole.length ? whole : mine).at(-1);
+    if (named.includes(label)) ends.push({ label, px: x(last[cost]), py: y(last.error), group });
   }
+  ends.sort((a, b) => a.py - b.py);
+  const places = spread(ends.map((end) => end.py), 16, inner.top, height - inner.bottom);
+  ends.forEach(({ label, px, py, group }, i) => {
+    const edge = width - inner.right + 12;
+    group.append(make("path", { d: `M${px + 7} ${py}L${edge} ${places[i]}h6`, class: "leader" }));
+    group.append(make("text", { x: edge + 9, y: places[i], class: "name" }, label.name.length > 44 ? `${label.name.slice(0, 43)}\u2026` : label.name));
+  });
   svg.addEventListener("mousemove", (event) => {
     const box = svg.getBoundingClientRect(), mx = event.clientX - box.left, my = event.clientY - box.top;
     let near = null, least = 16 ** 2;
@@ -228,7 +274,7 @@ function filterTables() {
   }
   document.body.classList.toggle("some-tasks", Boolean(filter.domain || filter.provenance));
   document.body.classList.toggle("filtered", Boolean(filter.domain || filter.provenance || filter.budget || filter.off.size));
-  for (const table of document.querySelectorAll("table")) {
+  for (const table of document.querySelectorAll("table:not([data-plain])")) {
     // Claims have rows for all tasks and, where there are both kinds, for each of them.
     const held = [...table.tBodies[0].rows].filter((row) => row.dataset.held !== undefined);
     const apart = held.some((row) => row.dataset.held === filter.provenance);
@@ -291,20 +337,42 @@ function sortable(table) {
 
 function refresh() { data.boards.forEach(draw); filterTables(); }
 
+// The address holds the filters, so that what is seen can be shared.
+const NAMES = ["domain", "provenance", "budget"];
+function remember() {
+  const kept = new URLSearchParams(), all = boxes().map((box) => box.value), on = all.filter((name) => !filter.off.has(name));
+  for (const name of NAMES) if (filter[name]) kept.set(name, filter[name]);
+  if (on.length < all.length) on.length && on.length <= all.length / 2 ? on.forEach((x) => kept.append("only", x)) : all.filter((x) => filter.off.has(x)).forEach((x) => kept.append("without", x));
+  const text = kept.toString();
+  try { history.replaceState(null, "", `${location.pathname}${text ? `?${text}` : ""}${location.hash}`); } catch { /* no address to write to, as in a frame */ }
+}
+function recall() {
+  const kept = new URLSearchParams(location.search), all = boxes(), form = document.getElementById("filters");
+  for (const name of NAMES) if (form.elements[name] && [...form.elements[name].options].some((o) => o.value === kept.get(name))) form.elements[name].value = filter[name] = kept.get(name);
+  const only = new Set(kept.getAll("only")), without = new Set(kept.getAll("without"));
+  for (const box of all) if (only.size ? !only.has(box.value) : without.has(box.value)) filter.off.add(box.value);
+  for (const box of all) box.checked = !filter.off.has(box.value);
+  if (filter.off.size || NAMES.some((name) => filter[name])) document.getElementById("filter-box").open = true;
+}
+const boxes = () => [...document.querySelectorAll("#filters input[name=strategy]")];
+
 function controls() {
   const form = document.getElementById("filters");
-  for (const name of ["domain", "provenance", "budget"]) {
-    const select = form.elements[name];
-    select.addEventListener("change", () => { filter[name] = select.value; refresh(); });
-  }
-  for (const box of form.querySelectorAll("input[name=strategy]"))
-    box.addEventListener("change", () => { box.checked ? filter.off.delete(box.value) : filter.off.add(box.value); refresh(); });
+  if (!form) return;
+  const changed = () => { refresh(); remember(); };
+  const choose = (on) => { for (const box of boxes()) { box.checked = on(box.value); box.checked ? filter.off.delete(box.value) : filter.off.add(box.value); } changed(); };
+  for (const name of NAMES)
+    form.elements[name]?.addEventListener("change", (event) => { filter[name] = event.target.value; changed(); });
+  for (const box of boxes())
+    box.addEventListener("change", () => { box.checked ? filter.off.delete(box.value) : filter.off.add(box.value); changed(); });
+  for (const button of form.querySelectorAll("[data-only]")) button.addEventListener("click", () => choose((name) => name === button.dataset.only));
+  document.getElementById("none").addEventListener("click", () => choose(() => false));
   form.addEventListener("reset", () => setTimeout(() => {
     Object.assign(filter, { domain: "", provenance: "", budget: "" });
     filter.off.clear();
-    refresh();
+    changed();
   }));
-  form.hidden = false;
+  recall();
 }
 
 function reveal() {
@@ -315,10 +383,12 @@ function reveal() {
 
 document.documentElement.classList.add("live");
 for (const board of data.boards) {
+  board.cost = "flops";
   board.dots = document.getElementById(`${board.anchor}-dots`);
-  board.dots.addEventListener("change", () => draw(board));
+  board.dots?.addEventListener("change", () => draw(board));
+  for (const radio of document.getElementsByName(`${board.anchor}-cost`)) radio.addEventListener("change", () => { board.cost = radio.value; draw(board); });
 }
-for (const table of document.querySelectorAll("table")) sortable(table);
+for (const table of document.querySelectorAll("table:not([data-plain])")) sortable(table);
 for (const link of document.querySelectorAll("a[data-labels]")) link.addEventListener("click", () => {
   const labels = new Set(link.dataset.labels.split("; ")), budgets = new Set(link.dataset.budgets.split("; "));
   for (const row of document.querySelectorAll("table[data-table=runs] tbody tr"))

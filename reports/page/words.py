@@ -4,30 +4,35 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from reports.boards.answer import regime
 from reports.boards.board import ENOUGH, Board
 from reports.boards.kin import pretraining_kin
 from reports.reading.frame import MISSING, Frames
 from reports.statistics.student import FEWEST, HERE, LIKE
 from reports.tables.optimal import crossings, optimal_table
+from reports.tables.table import Table
+
+NOT_TESTED = "not tested"
 
 MAIN = (
-    f"Mean error over tasks against charged compute. Bars: 95% intervals {HERE}, Student's t on means of seeds. Grey: "
-    "the Pareto front, what no other beats on the tasks that both could pay for, costs within 2% taken as equal. "
-    "Hollow: tasks are missing; without a line: so many that the mean is over other tasks and cannot be compared. The "
-    "table below has every number."
+    f"Mean error over tasks. Bars: 95% intervals {HERE}, Student's t on means of seeds. Grey band: the Pareto front, "
+    "what no other beats on the tasks that both could pay for, costs within 2% taken as equal. Hollow: tasks are "
+    "missing; without a line: so many that the mean is over other tasks and cannot be compared."
 )
 GAINS = (
     "Points of accuracy that a strategy is ahead of dense finetuning at the same budget, over the tasks that both "
-    "could "
-    f"pay for. Bars: 95% intervals {HERE}, Student's t on means of seeds. The tables have those {LIKE}, too."
+    f"could pay for. Bars: 95% intervals {HERE}, Student's t on means of seeds; hollow: one seed, no interval. The "
+    f"tables have those {LIKE}, too."
 )
 OVERVIEW = (
     "Mean error over tasks against charged FLOPs, a panel for each stream and backbone. Streams differ in their tasks: "
-    "compare heights within a stream only. Bars, grey line and hollow points as in the pictures below."
+    "compare heights within a stream only. Bars, grey band and hollow points as in the pictures below."
 )
+SECONDS = "The same errors against measured seconds, which depend on the machine and its load."
 BEST = (
     "How far each strategy is behind the leader of its budget, over the tasks that both could pay for, with 95% "
-    f"intervals {HERE}. Where nets of three sizes were run at three budgets, the law fitted to them, with its 95% band."
+    f"intervals {HERE}; who never comes within 15 points is left out. Where nets of three sizes were run at three "
+    "budgets, the law fitted to them, with its 95% band."
 )
 PROFILES = "Performance profiles at the largest budget."
 
@@ -80,6 +85,20 @@ def terms(found: Sequence[Board]) -> list[tuple[str, str]]:
     return [*TERMS, *((name, meaning) for name, meaning in FAMILIES.items() if name in names)]
 
 
+def untested(claims: Table) -> str:
+    """The claims that nothing was run for, in a line."""
+    names = list(dict.fromkeys(row["id"] for row in claims.rows if row["verdict"] == row["verdict_here"] == NOT_TESTED))
+    if not names:
+        return ""
+    return f"{len(names)} of {claims.frame['id'].nunique()} claims were not tested by these runs: {', '.join(names)}."
+
+
+def decided(claims: Table) -> str:
+    """What the claims table says, counted: ``3 supported, 1 refuted, 5 inconclusive``."""
+    counts = claims.frame["verdict_here"].value_counts()
+    return ", ".join(f"{counts[x]} {x}" for x in ("supported", "refuted", "inconclusive") if x in counts)
+
+
 def said_best(board: Board) -> str:
     rows = optimal_table(board).frame.itertuples()
     return "Leads at each budget: " + "; ".join(f"{r.strategy} at {r.budget}" for r in rows) + "."
@@ -112,14 +131,18 @@ def facts(frames: Frames) -> list[tuple[str, object]]:
 
 
 def board_facts(board: Board) -> list[tuple[str, object]]:
-    kinds = board.tasks["provenance"].value_counts()
-    made = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return [
-        ("Tasks", f"{len(board.tasks)} ({made})"),
-        ("Budgets", ", ".join(board.budgets)),
+        ("Tasks", tasks_of(board)),
         ("Seeds", ", ".join(map(str, board.seeds)) or "none"),
         ("Scored on", board.setting["scoring"]),
+        ("Budgets", "; ".join(str(regime(board, budget)) for budget in board.budgets)),
     ]
+
+
+def tasks_of(board: Board) -> str:
+    """``28 emulated tasks``, ``7 real and 1 emulated tasks``."""
+    kinds = [f"{count} {kind}" for kind, count in board.tasks["provenance"].value_counts().items()]
+    return f"{' and '.join(kinds)} {'task' if len(board.tasks) == 1 else 'tasks'}"
 
 
 def crossed(board: Board, curve: pd.DataFrame) -> str:

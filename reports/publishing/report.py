@@ -2,47 +2,63 @@
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from reports.boards.answer import answers, focus
 from reports.boards.board import Board, Unpaid, boards
-from reports.boards.naming import prefixes, short_title
+from reports.boards.naming import prefixes, short_titles
 from reports.claims.verdicts import claims_table, provenance
-from reports.figures import figures
+from reports.figures.axes import NARROW, WIDE
+from reports.figures.curves import Panel, main_picture, overview_picture
+from reports.figures.files import inline, save
+from reports.figures.forest import forest_picture
+from reports.figures.leaders import optimal_picture
+from reports.figures.profiles import profile_picture
 from reports.figures.readme_picture import write_picture
 from reports.figures.style import Look, looks
 from reports.page import document as page
 from reports.page.chart import chart_data
 from reports.page.overview import overview_table, verdicts_table
+from reports.page.strip import strip
 from reports.page.words import (
     BEST,
     GAINS,
     MAIN,
+    NOT_TESTED,
     OVERVIEW,
     PROFILES,
+    SECONDS,
     board_facts,
     board_notes,
     crossed,
+    decided,
     facts,
     notes,
     ran_lead,
     said_best,
     said_front,
+    tasks_of,
     terms,
+    untested,
 )
 from reports.published.baselines import chosen
 from reports.published.compare import compared
 from reports.publishing.results import fill
 from reports.reading.frame import Frames, budget_order, read
+from reports.reading.only import only_labels
 from reports.tables.by_budget import budgets_table, gains_tables
-from reports.tables.curves import curves, curves_table
-from reports.tables.forgetting import forgetting_table
+from reports.tables.curves import budget_costs, curves, curves_table
+from reports.tables.forgetting import accuracy_tables, forgetful, forgetting_table
 from reports.tables.matrix import matrix_table
 from reports.tables.optimal import behind_table, optimal_table
 from reports.tables.ran import gaps_table, runs_table, settings_table
@@ -58,24 +74,30 @@ if TYPE_CHECKING:
 
 
 class Made(NamedTuple):
-    """One board with all that the report shows of it."""
+    """One board with all that the report shows of it. ``costs`` are the FLOPs a task that each budget pays for."""
 
     board: Board
     prefix: str
+    title: str
     curve: pd.DataFrame
+    costs: dict[str, float]
     law: Scaling | None
     behind: pd.DataFrame
     tables: list[Table]
 
+    def table(self, name: str) -> Table:
+        return next(table for table in self.tables if table.name == name)
+
 
 def write_report(
-    given: Sequence[Path], out: Path, *, results: Path | None = None, picture: Path | None = None,
-    unpaid: Unpaid = "apart",
+    given: Sequence[Path], out: Path, *, only: Sequence[str] = (), results: Path | None = None,
+    picture: Path | None = None, unpaid: Unpaid = "apart",
 ) -> Path:  # fmt: skip
-    """Write ``report.html``, ``tables/*.csv``, ``tables/*.tex`` and ``figures/*.svg|png|pdf`` below ``out``.
+    """Write ``report.html``, ``tables/*.csv``, ``tables/*.tex`` and ``figures/*.pdf|svg`` below ``out``.
 
     Args:
         given: result folders and bundles.
+        only: labels of strategies; all others are left out. All if empty.
         results: a Markdown file whose marks are filled in from the tables, in place (see ``publishing.results``).
         unpaid: whether a task that a budget could not pay for is left out or counts as the constant prediction.
         picture: an SVG file to write the main figure to, readable on light and dark ground.
@@ -84,10 +106,11 @@ def write_report(
         The path of ``report.html``.
 
     Raises:
-        UserError: one of ``given`` cannot be read, or ``results`` names what is not there.
+        UserError: one of ``given`` cannot be read, nothing in them is called as one of ``only`` is, or ``results``
+            names what is not there.
     """
-    frames = read([Path(path) for path in given])
-    made = [_made(board, frames, prefix) for board, prefix in _named(boards(frames, unpaid=unpaid))]
+    frames = only_labels(read([Path(path) for path in given]), only)
+    made = _made_of(frames, unpaid)
     across, ran = _across(made, frames), _ran(frames)
     for part in ("tables", "figures"):
         (out / part).mkdir(parents=True, exist_ok=True)
@@ -95,8 +118,9 @@ def write_report(
         write_table(table, out / "tables", name)
     frames.tasks.to_csv(out / "tables" / "records.csv", index=False)
     found = [one.board for one in made]
-    look = looks({label for board in found for label in board.labels})
-    sections = [_section(one, look, out / "figures") for one in made]
+    look = _looks(found)
+    sections = [_section(one, _in_focus(one.board, look), out / "figures") for one in made]
+    shown = dict.fromkeys(label for board in found for label in board.labels)
     text = page.render(
         title="Error against compute",
         facts=facts(frames),
@@ -106,9 +130,9 @@ def write_report(
         boards=[section for section, _ in sections],
         data=page.embedded({"boards": [data for _, data in sections]}),
         choices=_choices(found),
-        strategies=[(label, page.mark(look[label])) for label in dict.fromkeys(x for b in found for x in b.labels)],
-        parts=[_published(across["baselines"], look)],
-        ran=[page.shown(table, look) for table in ran],
+        strategies=[(label, page.mark(look[label])) for label in shown],
+        parts=[_published(across["baselines"], look)] if _ours(across["baselines"].frame) else [],
+        ran=[page.shown(table, look) for table in ran if len(table.frame)],
         ran_lead=ran_lead(frames),
         made=datetime.date.today().isoformat(),
         version=_version(),
@@ -118,14 +142,26 @@ def write_report(
     if results is not None:
         fill(results, _all(made, across, ran))
     if picture is not None:
-        write_picture(_panels(made), look, picture)
+        write_picture(_panels(made, look), picture)
     return target
+
+
+def _looks(found: Sequence[Board]) -> dict[str, Look]:
+    """One look for each strategy on all boards; those in focus on most boards are told apart by color."""
+    counts = Counter(label for board in found for label in focus(board))
+    return looks({label for board in found for label in board.labels}, [label for label, _ in counts.most_common()])
+
+
+def _in_focus(board: Board, look: Mapping[str, Look]) -> dict[str, Look]:
+    """The looks of the strategies of ``board``; grey where it has more than can be told apart."""
+    shown = focus(board)
+    return {label: look[label]._replace(rest=label not in shown) for label in board.labels}
 
 
 def tables_of(given: Sequence[Path]) -> dict[str, Table]:
     """Every table of the report of ``given``, by the stem of its files."""
     frames = read([Path(path) for path in given])
-    made = [_made(board, frames, prefix) for board, prefix in _named(boards(frames))]
+    made = _made_of(frames, "apart")
     return _all(made, _across(made, frames), _ran(frames))
 
 
@@ -134,11 +170,12 @@ def _all(made: Sequence[Made], across: Mapping[str, Table], ran: Sequence[Table]
     return mine | dict(across) | {table.name: table for table in ran}
 
 
-def _named(found: Sequence[Board]) -> list[tuple[Board, str]]:
-    return list(zip(found, prefixes(found), strict=True))
+def _made_of(frames: Frames, unpaid: Unpaid) -> list[Made]:
+    found = boards(frames, unpaid=unpaid)
+    return [_made(*each, frames) for each in zip(found, prefixes(found), short_titles(found), strict=True)]
 
 
-def _made(board: Board, frames: Frames, prefix: str) -> Made:
+def _made(board: Board, prefix: str, title: str, frames: Frames) -> Made:
     curve, law = curves(board), scaling(board)
     tables = [
         curves_table(board, curve),
@@ -151,8 +188,8 @@ def _made(board: Board, frames: Frames, prefix: str) -> Made:
     tables += [matrix_table(board, budget) for budget in reversed(board.budgets)]
     tables += [recovery_table(board, curve), ranks_table(board), profiles_table(board), scaling_table(law)]
     behind = behind_table(board)
-    tables += [behind, forgetting_table(board, frames), trainings_table(board)]
-    return Made(board, prefix, curve, law, behind.frame, tables)
+    tables += [behind, forgetting_table(board, frames), *accuracy_tables(board, frames), trainings_table(board)]
+    return Made(board, prefix, title, curve, budget_costs(board), law, behind.frame, tables)
 
 
 def _across(made: Sequence[Made], frames: Frames) -> dict[str, Table]:
@@ -168,8 +205,11 @@ def _ran(frames: Frames) -> list[Table]:
     return [gaps_table(frames), runs_table(frames), settings_table(frames)]
 
 
-def _panels(made: Sequence[Made]) -> list[tuple[str, pd.DataFrame]]:
-    return [(f"{short_title(one.board)}\ntasks: {provenance(one.board)}", one.curve) for one in made]
+def _panels(made: Sequence[Made], look: Mapping[str, Look]) -> list[Panel]:
+    return [
+        (f"{one.title}\ntasks: {provenance(one.board)}", one.curve, one.costs, _in_focus(one.board, look))
+        for one in made
+    ]
 
 
 def _overview(
@@ -177,13 +217,14 @@ def _overview(
 ) -> page.Section | None:
     if len(made) < 2:
         return None
-    panels = _panels(made)
-    picture = _picture(figures.overview_picture, panels, look, folder=folder, name="overview", said=OVERVIEW)
+    panels = _panels(made, look)
+    picture = _picture(overview_picture, panels, folder=folder, name="overview", said=OVERVIEW, caption=OVERVIEW)
+    tables = [across[name] for name in ("overview", "verdicts") if len(across[name].frame)]
     return page.Section(
         "overview",
         "All streams and backbones",
-        figures=[replace(picture, caption=OVERVIEW)],
-        tables=[page.shown(across[name], look) for name in ("overview", "verdicts")],
+        figures=[picture],
+        folded=[page.shown(table, look, folded=True) for table in tables],
     )
 
 
@@ -202,6 +243,11 @@ def _choices(found: Sequence[Board]) -> list[tuple[str, list[str]]]:
     return [*((name, sorted(held)) for name, held in values.items()), ("budget", budgets)]
 
 
+def _ours(published: pd.DataFrame) -> bool:
+    """Whether any run of ours stands beside a published number."""
+    return bool((published["ours"].notna() & (published["by"] != "arithmetic on layer shapes")).any())
+
+
 def _published(table: Table, look: dict[str, Look]) -> page.Section:
     counts = table.frame["verdict"].value_counts()
     said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
@@ -216,43 +262,107 @@ def _published(table: Table, look: dict[str, Look]) -> page.Section:
 
 def _section(made: Made, look: dict[str, Look], folder: Path) -> tuple[page.Section, dict[str, Any]]:
     """One board's part of the page, and what its live picture needs."""
-    board, prefix, curve, law, behind, tables = made
-    main = _picture(figures.main_picture, curve, look, folder=folder, name=f"{prefix}curves", said=said_front(curve))
-    pictures = [replace(main, caption=MAIN)]
-    gains = next(table for table in tables if table.name == "gains").frame
-    if len(gains):
-        flops = {(row.strategy, row.budget): row.flops for row in curve.itertuples()}
-        drawn = _picture(
-            figures.gains_picture, gains, board.budgets, flops, look, folder=folder, name=f"{prefix}gains", said=GAINS
-        )
-        pictures.append(replace(drawn, caption=GAINS))
-    if len(behind):
-        told = said_best(board)
-        best = _picture(figures.optimal_picture, behind, law, look, folder=folder, name=f"{prefix}optimal", said=told)
-        pictures.append(replace(best, caption=BEST))
-    profiles = next(table for table in tables if table.name == "profiles")
-    if len(profiles.frame):
-        spread = _picture(
-            figures.profile_picture, profiles.frame, look, folder=folder, name=f"{prefix}profiles", said=PROFILES
-        )
-        pictures.append(replace(spread, caption=f"{PROFILES} {profiles.caption}"))
+    board, prefix, curve = made.board, made.prefix, made.curve
+    summary = strip(board, curve, look) if board.leads else None
+    claims = _judged(made.table("claims"))
+    shown = [claims if table.name == "claims" else table for table in made.tables]
+    first = [table for table in shown if table.name in ("optimal", "forgetting") or table.name.startswith("matrix")]
     section = page.Section(
         f"{prefix}board",
-        board.title,
+        made.title,
+        spec=board.title,
+        told=f"{tasks_of(board)}, {len(board.seeds)} {'seed' if len(board.seeds) == 1 else 'seeds'}",
+        answers=[(one.where, one.strategy, one.how) for one in answers(board)],
+        strip=summary and {**summary, "full": f"{prefix}budgets"},
         facts=board_facts(board),
-        notes=board_notes(board),
-        lead=crossed(board, curve),
-        figures=pictures,
-        tables=[page.shown(table, look, anchor=f"{prefix}{_file_name(table.name)}") for table in tables],
+        notes=[*board_notes(board), *forgetful(made.table("forgetting"))],
+        lead=" ".join(filter(None, (crossed(board, curve), untested(made.table("claims"))))),
+        figures=_figures(made, look, folder),
+        more=_more(made, look, folder),
+        tables=_tables(first, prefix, look, folded=False),
+        folded=_tables([table for table in shown if table not in first], prefix, look, folded=True),
     )
-    return section, chart_data(board, curve, look, anchor=section.anchor)
+    return section, chart_data(board, curve, look, anchor=section.anchor, title=made.title)
 
 
-def _picture(draw: Callable[..., "Figure"], *given: Any, folder: Path, name: str, said: str) -> page.Picture:
+def _tables(tables: Sequence[Table], prefix: str, look: Mapping[str, Look], *, folded: bool) -> list[dict[str, Any]]:
+    """Those that hold anything; what is said of tasks like these, only where there are intervals."""
+    return [
+        page.shown(table, look, anchor=f"{prefix}{_file_name(table.name)}", folded=folded)
+        for table in tables
+        if len(table.frame) and (table.name != "gains_like" or table.frame.filter(like=" low").notna().any(axis=None))
+    ]
+
+
+def _judged(claims: Table) -> Table:
+    """The claims that were tested, and in the title what came out."""
+    frame = claims.frame
+    tested = frame[(frame["verdict"] != NOT_TESTED) | (frame["verdict_here"] != NOT_TESTED)] if len(frame) else frame
+    said = decided(replace(claims, frame=tested)) if len(tested) else ""
+    return replace(claims, frame=tested, title=f"{claims.title}: {said} on these tasks" if said else claims.title)
+
+
+def _figures(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Picture]:
+    """Error against compute, and gains over the dense net."""
+    curve, prefix = made.curve, made.prefix
+    if not len(curve):
+        return []
+    drawn = [
+        _picture(
+            main_picture, curve, made.costs, look, folder=folder, name=f"{prefix}curves", said=said_front(curve),
+            title="Error against compute", caption=MAIN,
+        )
+    ]  # fmt: skip
+    gains = made.table("gains").frame
+    if len(gains) and np.isfinite(gains[list(made.board.budgets)].to_numpy(float)).any():
+        drawn.append(
+            _picture(
+                forest_picture, gains, made.board.budgets, look, folder=folder, name=f"{prefix}gains", said=GAINS,
+                title="Gain over the dense net", caption=GAINS,
+            )
+        )  # fmt: skip
+    return drawn
+
+
+def _more(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Picture]:
+    """What is worth a look where there is something to compare."""
+    board, curve, prefix, drawn = made.board, made.curve, made.prefix, []
+    if len(board.labels) < 2 or curve["error"].isna().all():
+        return []
+    timed = partial(main_picture, cost="seconds")
+    drawn.append(
+        _picture(
+            timed, curve, made.costs, look, folder=folder, name=f"{prefix}seconds", said=SECONDS,
+            title="Error against seconds", caption=SECONDS,
+        )
+    )  # fmt: skip
+    behind = made.behind
+    if behind["strategy"].nunique() > 1 and behind["budget"].nunique() > 1:
+        drawn.append(
+            _picture(
+                optimal_picture, behind, made.costs, made.law, look, folder=folder, name=f"{prefix}optimal",
+                said=said_best(board), title="Behind the leader", caption=BEST,
+            )
+        )  # fmt: skip
+    profiles = made.table("profiles")
+    if len(profiles.frame) > 1:
+        drawn.append(
+            _picture(
+                profile_picture, profiles.frame, look, folder=folder, name=f"{prefix}profiles", said=PROFILES,
+                title="Performance profiles", caption=f"{PROFILES} {profiles.caption}",
+            )
+        )  # fmt: skip
+    return drawn
+
+
+def _picture(
+    draw: Callable[..., "Figure"], *given: Any, folder: Path, name: str, said: str, title: str = "", caption: str
+) -> page.Picture:
     """Draw at both widths, write the files, and take the SVGs for the page."""
-    wide = figures.save(draw(*given, width=figures.WIDE), folder, name)
-    narrow = figures.save(draw(*given, width=figures.NARROW), folder, f"{name}_column")
-    return page.Picture(*(Markup(figures.inline(svg, f"{name}{i}", said)) for i, svg in enumerate((wide, narrow))))
+    wide = save(draw(*given, width=WIDE), folder, name)
+    narrow = save(draw(*given, width=NARROW), folder, f"{name}_column")
+    wide, narrow = (Markup(inline(svg, f"{name}{i}", said)) for i, svg in enumerate((wide, narrow)))
+    return page.Picture(wide, narrow, name, title, caption)
 
 
 def _file_name(text: str) -> str:

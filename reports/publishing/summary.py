@@ -1,26 +1,36 @@
 """What came out, in a few lines for the terminal? The best first, at the largest budget, with n and intervals."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
+from reports.boards.answer import answers
 from reports.boards.board import Board, Unpaid, boards
 from reports.reading.frame import Frames, read
+from reports.reading.only import only_labels
 from reports.statistics.student import HERE
 from reports.tables.curves import curves
+from reports.tables.forgetting import forgetful, forgetting_table
 from reports.tables.table import DASH, written
+from reports.tables.table import text as table_text
 
-_INTERVALS = f"[95% intervals {HERE}: Student's t on means of seeds]"
+
+def _intervals(board: Board) -> str:
+    if len(board.seeds) < 2:
+        return "[one seed: no intervals]"
+    return f"[95% intervals {HERE}: Student's t on means of seeds]"
 
 
-def summary(folders: Sequence[Path], *, unpaid: Unpaid = "apart") -> str:
-    """:func:`text` of what is in ``folders``.
+def summary(folders: Sequence[Path], *, only: Sequence[str] = (), unpaid: Unpaid = "apart") -> str:
+    """:func:`text` of what is in ``folders``, of the strategies ``only`` if any are named.
 
     Raises:
-        UserError: one of them does not exist.
+        UserError: one of them does not exist, or no run is called as one of ``only`` is.
     """
-    return text(read([Path(folder) for folder in folders]), unpaid=unpaid)
+    return text(only_labels(read([Path(folder) for folder in folders]), only), unpaid=unpaid)
 
 
 def text(frames: Frames, *, unpaid: Unpaid = "apart") -> str:
@@ -36,7 +46,12 @@ def text(frames: Frames, *, unpaid: Unpaid = "apart") -> str:
         body = "\n".join(
             "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
         )
-        parts.append(f"{board.title}\n{_about(board)}\n{_INTERVALS}\n\n{body}")
+        said = "\n".join(wrapped for one in answers(board) for wrapped in wrap(str(one), 100, subsequent_indent="  "))
+        parts.append(
+            "\n\n".join(filter(None, (f"{board.title}\n{_about(board)}", said, f"{_intervals(board)}\n\n{body}")))
+        )
+        if (shared := _shared(board, frames)) is not None:
+            parts.append(shared)
     return "\n\n".join([*parts, _runs_line(frames)])
 
 
@@ -47,7 +62,8 @@ def html(frames: Frames) -> str:
         head, *lines = ["".join(f"<td>{escape(cell)}</td>" for cell in line) for line in _lines(board)]
         rows = "".join(f"<tr>{line}</tr>" for line in lines)
         parts.append(
-            f"<h4>{escape(board.title)}</h4><p>{escape(_about(board))}<br>{escape(_INTERVALS)}</p>"
+            f"<h4>{escape(board.title)}</h4><p>{escape(_about(board))}<br>{escape(_intervals(board))}</p>"
+            f"<ul>{''.join(f'<li>{escape(str(one))}</li>' for one in answers(board))}</ul>"
             f"<table><thead><tr>{head.replace('td>', 'th>')}</tr></thead><tbody>{rows}</tbody></table>"
         )
     return "".join([*parts, f"<p>{escape(_runs_line(frames))}</p>"])
@@ -56,6 +72,17 @@ def html(frames: Frames) -> str:
 def _about(board: Board) -> str:
     seeds = ", ".join(map(str, board.seeds))
     return f"{len(board.tasks)} tasks, seeds {seeds}; mean error, * on the Pareto front over FLOPs"
+
+
+def _shared(board: Board, frames: Frames) -> str | None:
+    """What tasks do to one another where they share weights; None where none do."""
+    table = forgetting_table(board, frames)
+    if not len(table.frame):
+        return None
+    few = ("strategy", "budget", "own", "final", "forgetting", "forward", "flops")
+    columns = [replace(column, title=column.title.partition(" [")[0]) for column in table.columns if column.key in few]
+    lines = [table.title, *forgetful(table), "", table_text(replace(table, columns=tuple(columns)), width=44)]
+    return "\n".join(lines)
 
 
 def _lines(board: Board) -> list[list[str]]:

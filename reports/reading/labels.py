@@ -19,6 +19,7 @@ def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     recipe that all share who train by one is the board's, and does not stand in each label.
     """
     runs = runs.assign(strategy=_without_common_recipe(runs))
+    runs["strategy"] = [_with_method(*each) for each in zip(runs["strategy"], runs["options"], strict=True)]
     labels = dict(zip(runs.index, runs["strategy"], strict=True))
     notes = []
     used = runs[runs["used"]]
@@ -34,6 +35,16 @@ def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
         apart = ", ".join(f"{name}{suffix}" for suffix in suffixes)
         notes.append(f"{name}: runs of {len(variants)} versions of its code or options are kept apart: {apart}")
     return pd.Series(labels, index=runs.index, dtype=object), notes
+
+
+def _with_method(strategy: Any, options: object) -> Any:
+    """``avalanche(method=Naive)`` of ``avalanche``: which method it is may be the default, and is what it is called."""
+    if not (isinstance(strategy, str) and isinstance(options, Mapping) and "method" in options):
+        return strategy
+    written = _parsed(strategy)
+    if written is None or written.name != "avalanche" or "method" in written.options:
+        return strategy
+    return str(Written(written.name, {"method": options["method"], **written.options}))
 
 
 def common_recipe(runs: pd.DataFrame) -> str:

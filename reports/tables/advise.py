@@ -14,6 +14,7 @@ from reports.boards.board import ENOUGH, Board, Unpaid, boards
 from reports.reading.frame import read
 from reports.statistics.metrics import SLACK
 from reports.statistics.student import FEWEST, HERE, LIKE, Both, Estimate, both, here, seed_means
+from reports.tables.curves import budget_costs
 
 Floats = NDArray[np.float64]
 
@@ -80,17 +81,18 @@ class Advice:
 
 
 def advise(
-    folders: Sequence[Path], flops: float, domain: str | None = None, *, unpaid: Unpaid = "apart"
+    folders: Sequence[Path], flops: float | None, domain: str | None = None, *, unpaid: Unpaid = "apart"
 ) -> list[Advice]:
     """For each board, the leader at ``flops`` charged FLOPs a task, over the tasks of ``domain`` if given.
 
     Args:
+        flops: None: what each budget that was run pays for.
         unpaid: whether a task that a budget could not pay for is left out or counts as the constant prediction.
 
     Raises:
         UserError: a folder does not exist or holds no result, no task has that domain, or ``flops`` is not above zero.
     """
-    if not (math.isfinite(flops) and flops > 0):
+    if flops is not None and not (math.isfinite(flops) and flops > 0):
         raise UserError(f"cannot advise at {flops:g} FLOPs: expected FLOPs a task, above zero, such as 1e11")
     frames = read([Path(folder) for folder in folders])
     found = [board for board in boards(frames, unpaid=unpaid) if len(board.tasks)]
@@ -102,7 +104,16 @@ def advise(
         raise unknown("domain", domain, domains)
     exact = None if domain is None else named[domain.lower()]
     mine = [board for board in found if exact is None or exact in set(board.tasks["domain"])]
-    return [_advice(board, flops, exact) for board in mine]
+    return [_advice(board, cost, exact) for board in mine for cost in ([flops] if flops else _paid_for(board))]
+
+
+def _paid_for(board: Board) -> list[float]:
+    """FLOPs a task of each budget; where they are none of FLOPs, what was charged at the median."""
+    found = []
+    for budget, cost in budget_costs(board).items():
+        charged = board.rows.loc[board.rows["budget"] == budget, "flops"]
+        found.append(cost if math.isfinite(cost) else float(charged.median()))
+    return [cost for cost in found if cost > 0]
 
 
 class _Curve(NamedTuple):

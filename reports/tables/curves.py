@@ -63,6 +63,13 @@ def curves(board: Board) -> pd.DataFrame:
     return table
 
 
+def budget_costs(board: Board) -> dict[str, float]:
+    """FLOPs a task that each budget pays for, mean over tasks; nan where it is none of FLOPs."""
+    known = board.rows[np.isfinite(board.rows["budget_flops"].to_numpy(float))]
+    means = known.groupby(["budget", "index"])["budget_flops"].mean().groupby("budget").mean()
+    return {budget: float(means.get(budget, math.nan)) for budget in board.budgets}
+
+
 def curves_table(board: Board, table: pd.DataFrame) -> Table:
     """The table that stands for the main picture."""
     shown = table.assign(

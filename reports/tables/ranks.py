@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from reports.boards.board import Board
-from reports.statistics.student import seed_means
+from reports.statistics.student import FEWEST, seed_means
 from reports.tables.table import Column, Table
 
 Floats = NDArray[np.float64]
@@ -99,6 +99,8 @@ def ranks_table(board: Board) -> Table:
             continue
         errors = np.stack([seed_means(board.values(label, budget)) for label in labels], axis=1)
         found = ranks(errors[_paid_by_all(board, labels, budget)])
+        if found.n < FEWEST:
+            found = found._replace(p=math.nan, critical=math.nan)
         for place in np.argsort(found.mean, kind="stable"):
             near = np.abs(found.mean - found.mean[place]) < found.critical
             others = [label for i, label in enumerate(labels) if near[i] and i != place]
@@ -121,7 +123,7 @@ def ranks_table(board: Board) -> Table:
         "that budget, "
         "on those that all of them could. Ranks "
         "that lie within the critical difference (Nemenyi, 5%, corrected for all pairs) are not told apart; p is "
-        "Friedman's for 'all are alike'. With few tasks only large differences can show.",
+        f"Friedman's for 'all are alike'. From fewer than {FEWEST} tasks neither is given.",
         pd.DataFrame(rows, columns=["budget", "strategy", "rank", "critical", "alike", "p", "strategies", "n"]),
         (
             Column("budget", "Budget"),

@@ -70,6 +70,19 @@ class Table:
     filtered: Literal["no", "hide", "provenance", "anew"] = "no"
 
     @property
+    def filled(self) -> tuple[Column, ...]:
+        """The columns but those without any value; what names the rows stays."""
+        return (
+            tuple(
+                column
+                for place, column in enumerate(self.columns)
+                if place < self.row_head or not all(missing(x) or x == "" for x in self.frame[column.key])
+            )
+            if len(self.frame)
+            else self.columns
+        )
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         return [{str(key): value for key, value in row.items()} for row in self.frame.to_dict("records")]
 
@@ -119,7 +132,7 @@ def _scientific(number: float) -> str:
 
 def latex(table: Table) -> str:
     """The table for a paper: booktabs, every special character escaped."""
-    columns = table.columns
+    columns = table.filled
     lines = [
         f"% {_escaped(table.title)}. Needs \\usepackage{{booktabs}}.",
         f"\\begin{{tabular}}{{{''.join('l' if c.style == 'text' else 'r' for c in columns)}}}",

@@ -152,7 +152,7 @@ class OwnLoop(Strategy):
     def learn(self, task: Task, ctx: Context) -> None:
         self.net = ctx.classifier(task).train()
         optimiser = torch.optim.SGD(self.net.parameters(), lr=0.05)
-        for images, wanted, _ in ctx.batches(task.load(Split.TRAIN), batch_size=8, name=task.name):
+        for images, wanted in ctx.batches(task.load(Split.TRAIN), batch_size=8, name=task.name):
             logits = self.net(images) + self.net(images.flip(3))
             loss = nn.functional.mse_loss(
                 logits, wanted if wanted.ndim == 2 else nn.functional.one_hot(wanted, logits.shape[1]).float()

@@ -75,7 +75,7 @@ def test_the_last_batch_shrinks_to_what_is_left() -> None:
     ctx = context(meter)
     sizes = []
     with meter:
-        for images, _, _ in ctx.batches(
+        for images, _ in ctx.batches(
             task.load(Split.TRAIN), batch_size=8, name="t", net=(n := ctx.classifier(task).train())
         ):
             sizes.append(len(images))

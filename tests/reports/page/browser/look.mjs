@@ -11,14 +11,14 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "
 const address = pathToFileURL(report).href;
 const seen = { console: [], requests: [], dialogs: 0, views: [] };
 
-async function open(options) {
+async function open(options, search = "") {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   page.on("console", (m) => { if (["error", "warning"].includes(m.type())) seen.console.push(m.text()); });
   page.on("pageerror", (e) => seen.console.push(String(e)));
-  page.on("request", (r) => { if (r.url() !== address && !r.url().startsWith("data:")) seen.requests.push(r.url()); });
+  page.on("request", (r) => { if (r.url().split("?")[0] !== address && !r.url().startsWith("data:")) seen.requests.push(r.url()); });
   page.on("dialog", (d) => { seen.dialogs += 1; d.dismiss(); });
-  await page.goto(address);
+  await page.goto(address + search);
   return page;
 }
 
@@ -43,6 +43,8 @@ for (const width of widths.length ? widths.map(Number) : [400, 1600]) for (const
 }
 
 const page = await open({ viewport: { width: 1300, height: 900 } });
+seen.first = await page.evaluate(() => ["answer", "strip"].map((name) => document.querySelector(`.${name}`)?.getBoundingClientRect().bottom ?? null));
+await page.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
 const points = () => page.evaluate(() => [...document.querySelectorAll(".chart")].map((chart) =>
   [...chart.querySelector("svg")?.querySelectorAll(".mark") ?? []].map((m) => m.getAttribute("aria-label"))));
 const status = () => page.locator("[role=status]").first().textContent();
@@ -77,6 +79,21 @@ seen.strategy.points = await points();
 seen.strategy.rows = await rows("curves");
 await form.locator("button[type=reset]").click();
 await page.waitForTimeout(100);
+
+await form.locator("button[data-only]").nth(1).click();
+seen.only = { name: await form.locator("button[data-only]").nth(1).getAttribute("data-only"), points: await points(), address: page.url(),
+  gray: await page.locator(".chart").first().locator(".rest").count() };
+const shared = await open({ viewport: { width: 1300, height: 900 } }, new URL(page.url()).search);
+seen.only.again = await shared.evaluate(() => [...document.querySelectorAll("#filters input[name=strategy]:checked")].map((b) => b.value));
+await shared.context().close();
+await form.locator("#none").click();
+seen.none = { points: await points(), text: await page.locator(".chart").first().innerText() };
+await form.locator("button[type=reset]").click();
+await page.waitForTimeout(100);
+seen.cleared = { points: await points(), address: page.url() };
+await page.locator("input[type=radio][value=seconds]").first().check();
+seen.seconds = await page.locator(".chart svg").first().getAttribute("aria-label");
+await page.locator("input[type=radio][value=flops]").first().check();
 
 const head = page.locator('table[data-table="curves"] thead th', { hasText: "Error [95%" }).first();
 await head.locator("button").click();
@@ -113,6 +130,6 @@ seen.text = await page.evaluate(() => document.body.innerText);
 await page.context().close();
 
 const still = await open({ viewport: { width: 1300, height: 900 }, javaScriptEnabled: false });
-seen.still = { figure: await still.locator(".static .wide svg").first().isVisible(), form: await still.locator("#filters").isVisible() };
+seen.still = { figure: await still.locator(".static svg").first().isVisible(), form: await still.locator("#filters").isVisible() };
 await browser.close();
 process.stdout.write(JSON.stringify(seen));
