@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.boards.board import Board, boards
-from reports.boards.naming import short_title
+from reports.boards.naming import short_titles
 from reports.claims.verdicts import claims_table
 from reports.published.answer import answer
 from reports.published.baselines import chosen
@@ -56,7 +56,9 @@ def comparison(given: Sequence[Path], baselines: Sequence[str] = ()) -> Comparis
     return Comparison(
         compared(frames, chosen(ids) if ids or not baselines else []),
         beside(ours, references),
-        () if baselines else tuple((short_title(board), claims_table(board)) for board in ours),
+        ()
+        if baselines
+        else tuple((title, claims_table(board)) for title, board in zip(short_titles(ours), ours, strict=True)),
         _known(ours, references),
     )
 
