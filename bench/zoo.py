@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import resource
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -205,9 +206,10 @@ def _answer(name: str, pipe: Any) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (GIGABYTES << 30, GIGABYTES << 30))
     warnings.simplefilter("ignore")
     try:
-        pipe.send(looked_at(name))
+        facts = looked_at(name)
     except Exception as error:
-        pipe.send({"refused": " ".join(f"{type(error).__name__}: {error}".split())[:200]})
+        facts = {"refused": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
+    pipe.send(facts | {"cpu_seconds": round(time.process_time())})
 
 
 def in_process(name: str, seconds: float) -> dict[str, Any]:
