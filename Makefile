@@ -4,11 +4,12 @@ PYTHON ?= python3
 SUITE ?= default
 OUT ?= results
 JOBS ?=
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup benchmark test check bench bench-fusion bench-faults report clean
+.PHONY: setup benchmark test check docs release-check bench bench-fusion bench-gpu bench-faults report clean
 
 setup: $(READY)
 
@@ -17,7 +18,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "nevis-harness needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): torch and the rest, a few GB once"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[data,cluster,dev,docs]'
 	@# Left behind in the tree, it would hide later entry points from a harness that is called here.
 	@rm -rf *.egg-info
 	@$(BIN)/harness data fetch resnet50_half
@@ -30,7 +31,8 @@ benchmark: $(READY)
 	if [ $$code -le 1 ]; then $(BIN)/harness report $(OUT) || code=$$?; fi; exit $$code
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@# A file stays with one worker: what its tests share is made once, and no two workers fetch the browser's packages.
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff check .
@@ -40,11 +42,29 @@ check: $(READY)
 	@$(BIN)/mypy --config-file= --strict --follow-imports=silent --cache-dir .mypy_cache/readme -c "$$(sed -n '/^```python$$/,/^```$$/p' README.md | sed '/^```/d')"
 	@$(BIN)/lint-imports
 
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
+# What a stranger gets: the wheel alone, in an environment that has nothing else, outside of this tree.
+release-check: $(READY)
+	@rm -rf build/release build/lib build/bdist.* && mkdir -p build/release
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/release .
+	@rm -rf *.egg-info
+	@$(PYTHON) -m venv build/release/venv
+	@build/release/venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$$(ls $$PWD/build/release/*.whl)[data]"
+	@cd build/release && venv/bin/harness --version && venv/bin/harness run smoke --out smoke && venv/bin/harness report smoke
+	@cd build/release && venv/bin/python -c "import harness; print(len(harness.load('reference').runs), 'reference runs read from', harness.__file__)"
+
 bench: $(READY)
 	@$(BIN)/python -m bench --write
 
 bench-fusion: $(READY)
 	@$(BIN)/python -m bench.fusion
+
+# On a machine with a CUDA card; ten minutes at most.
+bench-gpu: $(READY)
+	@$(BIN)/python -m bench.gpu --write
 
 bench-faults: $(READY)
 	@$(BIN)/python -m bench.faults

@@ -1,6 +1,7 @@
 """Run rows and write the table: ``python -m bench [ROW...] [--pairs N] [--write]``."""
 
 import argparse
+import inspect
 import os
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +38,14 @@ def shown(line: Line) -> str:
     return f"| `{line.row}` | {line.what} | {ratio} | {measured} | {line.aim} | {line.note} |"
 
 
+def _merged(before: list[str], now: list[str], *, partly: bool) -> list[str]:
+    """The lines of one row: those that were measured now, and earlier ones of what was not asked for."""
+    if not now:
+        return before
+    asked = {line.split(" | ")[1] for line in now}
+    return [*(line for line in before if partly and line.split(" | ")[1] not in asked), *now]
+
+
 def main() -> None:
     import torch
 
@@ -45,6 +54,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(ROWS)}; all by default")
+    parser.add_argument("--net", metavar="NET", help="this backbone alone, in the rows that compare nets")
     parser.add_argument("--pairs", type=int, default=5, help="pairs a ratio (default 5)")
     parser.add_argument(
         "--write", action="store_true", help="put the rows into bench/RESULTS.md; rows that were not asked for stay"
@@ -56,7 +66,10 @@ def main() -> None:
     keep_freed_memory()
     lines: dict[str, list[str]] = {}
     for row in asked.rows or ROWS:
-        for line in import_module(ROWS[row]).rows(asked.pairs):
+        rows = import_module(ROWS[row]).rows
+        if asked.net and "net" not in inspect.signature(rows).parameters:
+            parser.error(f"row {row!r} compares no nets; leave out --net")
+        for line in rows(asked.pairs, **({"net": asked.net} if asked.net else {})):
             print(shown(line), flush=True)
             lines.setdefault(row, []).append(shown(line))
     if asked.write:
@@ -75,7 +88,7 @@ def main() -> None:
             "",
             "| row | what | ratio | seconds | aim | note |",
             "| --- | --- | --- | --- | --- | --- |",
-            *(line for row in ROWS for line in lines.get(row, kept[row])),
+            *(line for row in ROWS for line in _merged(kept[row], lines.get(row, []), partly=asked.net is not None)),
             "",
         ]
         RESULTS.write_text("\n".join(text), encoding="utf-8")

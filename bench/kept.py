@@ -18,7 +18,7 @@ STRATEGIES = ("finetune", "filter_pruned(flops=0.5)", "linear_probe")
 
 def rows(pairs: int) -> Iterator[Line]:
     suite = replace(load_suite("default"), streams=load_suite("smoke").streams, seeds=(0,))
-    parts = {"streams": suite.streams, "strategies": STRATEGIES, "backbones": (suite.setting.backbone,)}
+    parts = {"streams": suite.streams, "strategies": STRATEGIES, "backbones": suite.backbones}
     warm(module_of(kind, name) for kind, names in parts.items() for name in names)
     budgets = ", ".join(map(str, suite.budgets))
     for strategy in STRATEGIES:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from bench.pairs import Line, in_turn
-from bench.work import LITE0, RESNET18, classifier, context, images, steps
+from bench.work import HALF, LITE0, RESNET18, chosen, classifier, context, images, short, steps
 from harness.compute.convolutions import QuickConvolutions
 from harness.core.seeding import torch_generator
 from harness.learning.batches import Augment, Features, augmented, normalised
@@ -17,10 +17,11 @@ from harness.learning.training import fit
 BATCH, STEPS = 32, 24
 
 
-def rows(pairs: int) -> Iterator[Line]:
-    for backbone, size in ((LITE0, 64), (RESNET18, 32)):
-        yield from _net(backbone, size, pairs)
-    yield _head(pairs)
+def rows(pairs: int, net: str | None = None) -> Iterator[Line]:
+    for backbone in chosen((HALF, LITE0, RESNET18), net):
+        yield from _net(backbone, 32 if backbone == RESNET18 else 64, pairs)
+    if net is None:
+        yield _head(pairs)
 
 
 def _net(backbone: str, size: int, pairs: int) -> Iterator[Line]:
@@ -53,7 +54,7 @@ def _net(backbone: str, size: int, pairs: int) -> Iterator[Line]:
     def plain() -> None:
         bare(quick=False)
 
-    name = f"{backbone.partition('(')[0]} {size} px, {STEPS} steps"
+    name = f"{short(backbone)} {size} px, {STEPS} steps"
     ratio = in_turn(ours, bare, pairs=pairs)
     yield Line("loop", f"bare loop / ours, {name}", ratio, ">= 0.97", "one counted step included")
     if backbone == LITE0:

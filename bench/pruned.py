@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.pairs import Line, in_turn
-from bench.work import CLASSES, LITE0, RESNET18, context
+from bench.work import CLASSES, HALF, LITE0, RESNET18, chosen, context, short
 from harness.compute.backbone import Classifier, feature_width, zero_head
 from harness.compute.convolutions import QuickConvolutions
 from harness.compute.flops import flops_forward, flops_train
@@ -17,8 +17,8 @@ from harness.learning.batches import loss_of
 BATCH, STEPS, SIZE = 32, 4, 64
 
 
-def rows(pairs: int) -> Iterator[Line]:
-    for backbone in (RESNET18, LITE0):
+def rows(pairs: int, net: str | None = None) -> Iterator[Line]:
+    for backbone in chosen((HALF, RESNET18, LITE0), net):
         dense = context(backbone, SIZE).body(pretrained=False)
         for strategy in ("filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)", "channel_pruned(keep=0.5)"):
             small = make("strategies", strategy).adapted(copy.deepcopy(dense), SIZE)
@@ -26,7 +26,7 @@ def rows(pairs: int) -> Iterator[Line]:
             if strategy == "filter_pruned(keep=0.5)":
                 yield _line(backbone, strategy, dense, small, "inference fp32", pairs)
                 yield _line(backbone, strategy, dense, small, "inference bf16", pairs)
-                if backbone == RESNET18:
+                if backbone != LITE0:
                     yield _line(backbone, strategy, dense, small, "train bf16", pairs)
         yield _line(backbone, "masked half, not removed", dense, _masked(dense), "train fp32", pairs)
 
@@ -36,9 +36,10 @@ def _line(backbone: str, strategy: str, dense: nn.Module, small: nn.Module, how:
     flops = flops_train if how.startswith("train") else flops_forward
     gain = flops(slow, 1, 3, SIZE, SIZE) / flops(fast, 1, 3, SIZE, SIZE)
     ratio = in_turn(_steps(fast, how), _steps(slow, how), pairs=pairs)
-    name = backbone.partition("(")[0]
+    name = short(backbone)
     kept = ratio.median / gain
-    aim = ">= 90 % of the FLOPs gain" if strategy == "filter_pruned(keep=0.5)" and how == "train fp32" else ""
+    aimed = "train bf16" if backbone == HALF else "train fp32"
+    aim = ">= 90 % of the FLOPs gain" if strategy == "filter_pruned(keep=0.5)" and how == aimed else ""
     what = f"dense / {strategy}, {name} {SIZE} px, {how}"
     return Line("pruned", what, ratio, aim, f"FLOPs ratio {gain:.2f}: {kept:.0%} of it kept")
 

@@ -6,16 +6,19 @@ import numpy as np
 import torch
 
 from bench.pairs import Line, in_turn
-from bench.work import RESNET18, context
+from bench.work import HALF, RESNET18, chosen, context, short
 from harness.config.registry import make
 
 RESNET50 = "torchvision:resnet50(weights=none)"
 
 
-def rows(pairs: int) -> Iterator[Line]:
+AIMS = {HALF: "< 1 s", RESNET18: "< 0.4 s", RESNET50: "< 5 s"}
+
+
+def rows(pairs: int, net: str | None = None) -> Iterator[Line]:
     fused = make("strategies", "ot_fused(keep=0.5, layout=channel)")
-    for backbone, size, aim in ((RESNET18, 64, "< 0.4 s"), (RESNET50, 64, "< 5 s")):
-        body = context(backbone, size).body(pretrained=False)
+    for backbone in chosen(tuple(AIMS), net):
+        body, size = context(backbone, 64).body(pretrained=False), 64
         wide = [module.weight.detach() for module in body.modules() if isinstance(module, torch.nn.Conv2d)]
 
         def ours(body: torch.nn.Module = body, size: int = size) -> None:
@@ -26,11 +29,10 @@ def rows(pairs: int) -> Iterator[Line]:
                 _plain(weight)
 
         ratio = in_turn(ours, plain, pairs=pairs)
-        name = backbone.partition("(")[0]
+        name = short(backbone)
         what = f"plain transport of each convolution / our whole fusion, {name}, half of every width"
-        yield Line(
-            "transport", what, ratio, f"ours {aim}", "plain: L1 ground cost, full exact plan, weights of one layer"
-        )
+        aim = f"ours {AIMS[backbone]}" if backbone in AIMS else ""
+        yield Line("transport", what, ratio, aim, "plain: L1 ground cost, full exact plan, weights of one layer")
 
 
 def _plain(weight: torch.Tensor) -> None:

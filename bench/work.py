@@ -11,8 +11,18 @@ from harness.core.spec import Precision, Setting
 from harness.core.task import Examples, Kind, Phase, Provenance, Task
 from harness.learning.context import Context
 
-LITE0, RESNET18 = "efficientnet_lite0", "torchvision:resnet18(weights=none)"
+HALF, LITE0, RESNET18 = "resnet50_half", "efficientnet_lite0", "torchvision:resnet18(weights=none)"
 CLASSES = 10
+
+
+def chosen(nets: tuple[str, ...], net: str | None) -> tuple[str, ...]:
+    """``nets``, or the one that was asked for."""
+    return nets if net is None else (net,)
+
+
+def short(net: str) -> str:
+    """The name of a backbone without its options."""
+    return net.partition("(")[0]
 
 
 def images(count: int, size: int, *, seed: int = 0) -> Examples:

@@ -30,7 +30,7 @@ def run(
     strategies: Several = (),
     budgets: Several = (),
     seeds: int | None = None,
-    backbone: str | None = None,
+    backbone: Several = (),
     size: int | None = None,
     skip_missing: bool = False,
     final: bool = False,
@@ -46,9 +46,9 @@ def run(
     Args:
         suite: its name, or the path of a TOML file.
         out: folder of the results.
-        streams, strategies, budgets: written forms, instead of the suite's.
+        streams, strategies, budgets, backbone: written forms, instead of the suite's; each backbone is a board.
         seeds: so many seeds, from 0.
-        backbone, size: instead of the suite's; size is the image side in pixels.
+        size: image side in pixels, instead of the suite's.
         skip_missing: leave out tasks whose real images are missing.
         final: score the test split, and the held-out tasks too: once.
         jobs: runs at a time; a core each if None.
@@ -60,8 +60,8 @@ def run(
         UserError: a part of what was asked for cannot be had.
     """
     asked = Asked(
-        str(suite), _several(streams), _several(strategies), _several(budgets), seeds=seeds, backbone=backbone,
-        size=size, skip_missing=skip_missing, final=final,
+        str(suite), _several(streams), _several(strategies), _several(budgets), seeds=seeds,
+        backbones=_several(backbone), size=size, skip_missing=skip_missing, final=final,
     )  # fmt: skip
     crew = Crew(jobs=jobs, device=device, retry_failed=retry_failed, verbose=verbose)
     carry_out(asked, Path(out), crew, say=partial(print, file=sys.stderr))

@@ -62,14 +62,13 @@ class AdaptivePruned(Strategy):
         self.finetune.prepare(ctx)
 
     def learn(self, task: Task, ctx: Context) -> None:
-        self.finetune.learn_by(self._in_stages, task, ctx, statistics_hold=False)
+        self.finetune.learn_by(self._in_stages, task, ctx, statistics_hold=False, choose=False)
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
         return self.finetune.predict(task, images)
 
     def _in_stages(self, net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Classifier:
-        # Nor can it where a named recipe would choose.
-        recipe, each = replace(recipe, choose="end"), self.a_step()
+        each = self.a_step()
         flops, seconds = ctx.meter.remaining_flops / self.stages, ctx.meter.remaining_seconds / self.stages
         for stage in range(self.stages - 1):
             with stretch(ctx, flops=flops, seconds=seconds) as part:

@@ -12,6 +12,7 @@ from harness.core.stream import Stream
 from harness.core.task import Kind, Phase, Task
 from streams.data.contents import contents
 from streams.data.folders import folder_arrays, folder_stamp
+from streams.data.images import SIDE, checked_side
 from streams.data.prepared import prepared
 from streams.data.protocol import Protocol
 from streams.data.stored import stored_task
@@ -40,7 +41,7 @@ class _File(BaseModel):
     task: list[Declared] = Field(min_length=1)
 
 
-def folder(*, name: str) -> Stream:
+def folder(*, name: str, side: int = SIDE) -> Stream:
     """Your own images: ``folder:stream.toml`` names folders, one folder a class.
 
     The file holds one ``[[task]]`` a task with ``name``, ``folder`` (beside the file), ``domain``, ``year``, and
@@ -52,15 +53,19 @@ def folder(*, name: str) -> Stream:
 
     Args:
         name: path of the TOML file.
+        side: of the stored images in pixels: ``folder(name="stream.toml", side=32)``. Images are cut to their largest
+            central square and resized to it; those that have it already stay as they are, pixel by pixel.
 
     Raises:
-        UserError: the file or a folder is missing or wrong, an image cannot be read, or a split would be empty.
+        UserError: the file, a folder or ``side`` is missing or wrong; an image cannot be read; a split would be empty.
     """
     path = toml_path(name)
     version, declared = declared_tasks(path)
-    tasks = tuple(_task(place, one, year) for one, place, year in declared)
-    opens = str(Written("folder", {"name": str(path)}))
-    return Stream(opens, version, tasks, title=f"folder:{path.name}", identity="folder")
+    tasks = tuple(_task(place, one, year, checked_side(side)) for one, place, year in declared)
+    sized = {} if side == SIDE else {"side": side}
+    opens = str(Written("folder", {"name": str(path), **sized}))
+    title = str(Written("folder", {"name": path.name, **sized})) if sized else f"folder:{path.name}"
+    return Stream(opens, version, tasks, title=title, identity="folder")
 
 
 def toml_path(name: str) -> Path:
@@ -103,10 +108,11 @@ def _folder_of(path: Path, one: Declared) -> Path:
         raise UserError(f"{path}: task {one.name!r}: {one.folder}: {error}; write the whole path") from error
 
 
-def _task(place: Path, one: Declared, year: int) -> Task:
+def _task(place: Path, one: Declared, year: int, side: int) -> Task:
     try:
         found, protocol = contents(place), _protocol(one)
-        stored = prepared(f"folders/{folder_stamp(found, protocol)}", lambda: folder_arrays(found, protocol))
+        stamp = folder_stamp(found, protocol, side=side)
+        stored = prepared(f"folders/{stamp}", lambda: folder_arrays(found, protocol, side=side))
     except UserError as error:
         raise UserError(f"task {one.name!r}: {error}") from error
     classes = len(found.classes)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from harness.core.errors import UserError
 from harness.core.stream import Stream
 from harness.core.task import Kind, Provenance, Split, Task
-from streams.data.images import SIDE
+from streams.data.images import SIDE, square
 from streams.data.prepared import Array
 
 _SAMPLES = 8
@@ -52,7 +52,7 @@ def _strip(position: int, task: Task) -> Image.Image:
     draw.text((4, 33), f"{what}; {sizes}", fill=(70, 70, 70), font=small)
     draw.text((4, 47), str(task.provenance), fill=_INK[task.provenance], font=small)
     for k, image in enumerate(_samples(task)):
-        strip.paste(Image.fromarray(image), (_TEXT + k * (SIDE + 2), _MARGIN // 2))
+        strip.paste(square(Image.fromarray(image)), (_TEXT + k * (SIDE + 2), _MARGIN // 2))
     return strip
 
 

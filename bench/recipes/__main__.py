@@ -56,9 +56,10 @@ def search(net: str, bands: Iterable[Band], given: Path, out: Path, *, jobs: int
         todo = wanted(rows, net, band, rung, given, out)
         specs = [spec for spec, _ in todo]
         left = missing(specs, out, retry_failed=True)
-        cost = price(left)
-        about = f"at most {cost.flops:.2g} FLOPs, about {60 * cost.hours(jobs):.0f} minutes with {jobs} jobs"
-        print(f"{net}, {band}, rung {rung}: {len(left)} runs, {about}", flush=True)
+        if left:
+            cost = price(left)
+            about = f"at most {cost.flops:.2g} FLOPs, about {60 * cost.hours(jobs):.0f} minutes with {jobs} jobs"
+            print(f"{net}, {band}, rung {rung}: {len(left)} runs, {about}", flush=True)
         if plan:
             if left:
                 return

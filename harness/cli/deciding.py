@@ -150,8 +150,12 @@ def decide(
     if not (math.isfinite(margin) and margin > 0):
         raise UserError(f"--margin {margin:g}: expected points of accuracy above 0, such as 1")
     base = load_suite(suite)
-    setting = replace(base.setting, backbone=backbone or base.setting.backbone)
-    asked = replace(base, streams=tuple(streams) or base.streams, setting=setting)
+    nets = (backbone,) if backbone else base.backbones
+    if len(nets) > 1:
+        raise UserError(
+            f"suite {suite} is about {', '.join(nets)}, a decision about one of them: name it by --backbone"
+        )
+    asked = replace(base, streams=tuple(streams) or base.streams, backbones=nets)
     mine = _Pairs(asked, a, b, tuple(budgets), Path(out), margin / 100)
     workers = jobs or cores()
     go = carry_out or (lambda specs, folder: _carry_out(specs, folder, jobs=workers, device=device))
@@ -210,6 +214,7 @@ class _Pairs:
             budgets=self.budgets,
             seeds=seeds,
             setting=self.suite.setting,
+            backbones=self.suite.backbones,
         ).specs()
 
     def decision(self, pairs: int) -> Decision:

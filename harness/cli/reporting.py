@@ -68,20 +68,6 @@ def report(
     click.echo(f"report: {page}", err=True)
 
 
-@click.command()
-@_RESULTS
-@click.option("--baseline", "baselines", multiple=True, metavar="ID", help="An id, or a file that export wrote.")
-def compare(given: tuple[Path, ...], baselines: tuple[str, ...]) -> None:
-    """Our numbers beside published ones, with the distance, or why a pair is not comparable.
-
-    DIR is a result folder or a FILE.tar.xz that 'harness export' wrote.
-    """
-    from reports.published.compare import compare as compared
-    from reports.tables.table import text
-
-    click.echo(text(compared(given, baselines)))
-
-
 def _beside(given: Path) -> Path:
     from reports.reading.bundle import SUFFIX
 

@@ -35,7 +35,9 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Instead of its budgets: 0.1ep, 2e12flops, 60s; may be repeated.",
         ),
         click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Seeds 0 to N-1."),
-        click.option("--backbone", metavar="B", help="Instead of the suite's backbone."),
+        click.option(
+            "--backbone", "backbones", multiple=True, metavar="B", help="Instead of the suite's; each a board. Repeats."
+        ),
         click.option("--size", type=click.IntRange(8, 1024), metavar="PX", help="Image side in pixels."),
         click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Runs at a time; a core each by default."),
         click.option("--shard", metavar="I/N", help="Only every N-th run, beginning with the I-th (from 1)."),

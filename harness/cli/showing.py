@@ -1,4 +1,4 @@
-"""One suite, stream, task, strategy or recipe in full."""
+"""One suite, stream, task, strategy, recipe or backbone in full."""
 
 import copy
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from harness.cli.showing_backbone import show_backbone
 from harness.core.errors import UserError, unknown
 from harness.core.spec import Setting
 
@@ -18,7 +19,10 @@ HEAD_CLASSES = 1000
 
 @click.group()
 def show() -> None:
-    """One suite, stream, task, strategy or recipe in full."""
+    """One suite, stream, task, strategy, recipe or backbone in full."""
+
+
+show.add_command(show_backbone)
 
 
 @show.command("suite")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cached_property, partial
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,25 @@ from torch import Tensor, nn
 
 from harness.core.digest import digest
 from harness.storage.memo import once
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a backbone's weights come from; what nobody says is left empty.
+
+    Attributes:
+        trained_on: the data and, where it is known, the task.
+        source: who gives them: a package, an address.
+        licence: of the weights, as their source states it.
+        file: where they lie, or will once they are here; None where that cannot be known.
+        fetch: how to bring them here.
+    """
+
+    trained_on: str = ""
+    source: str = ""
+    licence: str = ""
+    file: Path | None = None
+    fetch: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +53,7 @@ class Backbone:
         find_pretraining: what the weights file tells of its making, where ``harness pretrain`` made it; else nothing.
         find_classifier: a new copy of the linear layer that the checkpoint itself has for its own task, from features
             to logits; None if it has none.
+        find_origin: where the weights come from; nothing is downloaded for it.
         described: what the weights were trained on, where their name does not say it: to stand beside results.
         fetch: brings weights here that opening does not; None where there is nothing to bring.
     """
@@ -45,6 +66,7 @@ class Backbone:
     find_weights: Callable[[], str] = field(default=str, repr=False)
     find_pretraining: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
     find_classifier: Callable[[], nn.Linear | None] = field(default=lambda: None, repr=False)
+    find_origin: Callable[[], Origin] = field(default=Origin, repr=False)
     described: str = ""
     fetch: Callable[[], object] | None = field(default=None, repr=False)
 

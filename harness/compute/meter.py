@@ -5,15 +5,14 @@ step is counted again now and then, and a difference ends the run.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
+from harness.compute.clock import Clock, clock_of
 from harness.compute.flops import Counter, flops_forward, flops_train
 from harness.compute.ledger import COST_PHASES, FREE, Ledger, charged
 from harness.compute.ledger import CostPhase as CostPhase
@@ -33,15 +32,20 @@ class MeterError(RuntimeError):
 
 @dataclass
 class Price:
-    """What one example costs in a step that is repeated: expected at first, measured with the first real step."""
+    """What one example costs in a step that is repeated: expected at first, measured with the first real step.
+
+    Attributes:
+        recount: whether a real step is counted again now and then.
+    """
 
     flops: float
+    recount: bool = True
     measured: bool = False
     steps: int = 0
 
     @property
     def due(self) -> bool:
-        return not self.measured or self.steps % RECOUNT_EVERY == 0
+        return not self.measured or (self.recount and self.steps % RECOUNT_EVERY == 0)
 
     def settle(self, flops: float) -> None:
         if self.measured and not math.isclose(flops, self.flops, rel_tol=1e-6):
@@ -57,11 +61,14 @@ class ComputeMeter:
 
     Args:
         flops, seconds: what may be spent in all phases but ``evaluate``, which is free.
+        clock: tells the seconds; by default that of ``device``.
 
     Inside ``with meter:`` every operation is charged to the current phase, ``train`` unless :meth:`phase` says other.
     """
 
-    def __init__(self, *, flops: float = math.inf, seconds: float = math.inf, device: str = "cpu") -> None:
+    def __init__(
+        self, *, flops: float = math.inf, seconds: float = math.inf, device: str = "cpu", clock: Clock | None = None
+    ) -> None:
         self.flops_budget = flops
         self.seconds_budget = seconds
         self.flops: dict[CostPhase, float] = dict.fromkeys(COST_PHASES, 0)
@@ -70,7 +77,7 @@ class ComputeMeter:
         self.examples = 0
         self.stopped: Resource | None = None
         """The resource that made a loop end before its work was done."""
-        self._cuda = torch.device(device).type == "cuda"
+        self._clock = clock or clock_of(device)
         self._phase: CostPhase = "train"
         self._counter: Counter | None = None
         self._threads = Threads()
@@ -87,8 +94,8 @@ class ComputeMeter:
 
     @property
     def spent_seconds(self) -> float:
-        """Wall seconds so far, over all phases but ``evaluate``."""
-        self._settle()
+        """Wall seconds so far, over all phases but ``evaluate``; on a GPU, of what it is known to have done."""
+        self._read_clock()
         return charged(self.seconds)
 
     @property
@@ -118,13 +125,14 @@ class ComputeMeter:
     # Charging.
 
     def __enter__(self) -> "ComputeMeter":
-        self._since = time.perf_counter()
+        self._since = self._clock.now(wait=True)
         self._threads.__enter__()
         self._resume()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._settle(wait=True)
+        self._settle()
+        self._read_clock(wait=True)
         # An exception may leave a loop in the middle of a step that is not watched: the end of that comes later.
         if self._counter is not None:
             self._pause()
@@ -137,12 +145,14 @@ class ComputeMeter:
         if name not in COST_PHASES or name == FREE:
             allowed = ", ".join(phase for phase in COST_PHASES if phase != FREE)
             raise ValueError(f"no chargeable phase {name!r}; expected one of {allowed}")
-        self._settle(wait=True)
+        self._settle()
+        self._read_clock(wait=True)
         before, self._phase = self._phase, name
         try:
             yield
         finally:
-            self._settle(wait=True)
+            self._settle()
+            self._read_clock(wait=True)
             self._phase = before
 
     def charge(self, flops: float) -> None:
@@ -202,6 +212,7 @@ class ComputeMeter:
     def ledger(self) -> Ledger:
         """What was spent up to now."""
         self._settle()
+        self._read_clock(wait=True)
         return Ledger(dict(self.flops), dict(self.seconds))
 
     def absorb(self, other: "ComputeMeter", *, phase: CostPhase | None = None) -> None:
@@ -218,14 +229,14 @@ class ComputeMeter:
 
     # Watching.
 
-    def _settle(self, *, wait: bool = False) -> None:
-        # Waiting for the device at every step would slow what is measured; between phases it keeps the clocks right.
-        if wait and self._cuda:
-            torch.cuda.synchronize()
+    def _read_clock(self, *, wait: bool = False) -> None:
+        # Waiting for a device at every step would slow what is measured; between phases it keeps their seconds apart.
         if not math.isnan(self._since):
-            now = time.perf_counter()
+            now = self._clock.now(wait=wait)
             self.seconds[self._phase] += now - self._since
             self._since = now
+
+    def _settle(self) -> None:
         if self._counter is not None and self._counter.flops:
             self.flops[self._phase] += self._counter.flops
             self._counter.flops = 0

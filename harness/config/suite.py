@@ -32,7 +32,7 @@ class _Sweep(_Strict):
 
 
 class _Setting(_Strict):
-    backbone: str = Setting.backbone
+    backbone: str = ""
     size: int = Field(default=Setting.size, ge=8, le=1024)
     precision: str = Setting.precision
 
@@ -42,6 +42,7 @@ class _File(_Strict):
     streams: list[str] = Field(min_length=1)
     strategies: list[str | _Sweep] = Field(min_length=1)
     budgets: list[str] = Field(min_length=1)
+    backbones: list[str] = Field(default_factory=list)
     seeds: int | list[int] = 1
     setting: _Setting = Field(default_factory=_Setting)
 
@@ -52,31 +53,39 @@ class Suite:
 
     Attributes:
         about: one sentence for ``harness list suites``.
+        backbones: each gives a board of its own.
+        setting: what else the runs share; its backbone is the first of ``backbones``.
     """
 
     name: str
     about: str
     streams: tuple[str, ...]
     strategies: tuple[str, ...]
+    backbones: tuple[str, ...]
     budgets: tuple[Budget, ...]
     seeds: tuple[int, ...]
     setting: Setting
 
     def specs(self) -> list[RunSpec]:
-        """Every run: streams x strategies x budgets x seeds, cheap runs of all strategies first.
+        """Every run: streams x backbones x strategies x budgets x seeds, cheap runs of all strategies first.
 
         Raises:
-            UserError: a stream, a strategy, an option or the backbone cannot be had.
+            UserError: a stream, a strategy, an option or a backbone cannot be had.
         """
-        backbone, makes_net = make_known("backbones", self.setting.backbone)
-        precision = resolved(self.setting.precision, backbone)
-        setting = replace(self.setting, weights_hash=backbone.weights_hash, precision=precision)
+        nets = [(written, *make_known("backbones", written)) for written in self.backbones]
         strategies = [(written, *make_known("strategies", written)) for written in self.strategies]
         found = []
         # Files are read once for all runs.
         read = cache(sources)
-        for name, budget, seed in itertools.product(self.streams, self.budgets, self.seeds):
+        for name, net, budget, seed in itertools.product(self.streams, nets, self.budgets, self.seeds):
             stream, makes_stream = _opened(name)
+            written_net, backbone, makes_net = net
+            setting = replace(
+                self.setting,
+                backbone=written_net,
+                weights_hash=backbone.weights_hash,
+                precision=resolved(self.setting.precision, backbone),
+            )
             for written, strategy, makes_strategy in strategies:
                 spec = RunSpec(
                     stream=stream.name,
@@ -131,6 +140,10 @@ def load_suite(name: str) -> Suite:
     except ValidationError as error:
         raise _explained(path, error) from error
     seeds = range(content.seeds) if isinstance(content.seeds, int) else content.seeds
+    if content.backbones and content.setting.backbone:
+        raise UserError(f"suite {path}: give backbones = [...] or setting.backbone, not both")
+    setting = content.setting.model_dump()
+    setting["backbone"] = setting["backbone"] or Setting.backbone
     return made(
         name=path.stem,
         about=content.about,
@@ -138,7 +151,8 @@ def load_suite(name: str) -> Suite:
         strategies=[written for entry in content.strategies for written in _swept(entry)],
         budgets=content.budgets,
         seeds=list(seeds),
-        setting=Setting(**content.setting.model_dump()),
+        backbones=content.backbones,
+        setting=Setting(**setting),
     )
 
 
@@ -151,8 +165,12 @@ def made(
     budgets: Sequence[str],
     seeds: Sequence[int],
     setting: Setting,
+    backbones: Sequence[str] = (),
 ) -> Suite:
     """A suite from written parts, each checked for its form.
+
+    Args:
+        backbones: instead of the one of ``setting``.
 
     Raises:
         UserError: a part has another form than expected.
@@ -161,16 +179,18 @@ def made(
         raise UserError(f"suite {name}: seeds are {list(seeds)}; expected at least one, none negative")
     if setting.precision not in FORMATS:
         raise unknown("precision", setting.precision, FORMATS)
-    for text in (*streams, *strategies):
+    nets = tuple(dict.fromkeys(backbones)) or (setting.backbone,)
+    for text in (*streams, *strategies, *nets):
         parse(text)
     return Suite(
         name=name,
         about=about,
         streams=tuple(streams),
         strategies=tuple(strategies),
+        backbones=nets,
         budgets=tuple(Budget.parse(budget) for budget in budgets),
         seeds=tuple(seeds),
-        setting=setting,
+        setting=replace(setting, backbone=nets[0]),
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.compute.caps import scored_tasks
+from harness.compute.device import settle
 from harness.compute.flops import UncountedOperation
 from harness.compute.meter import BudgetExhausted
 from harness.config.blame import blamed, method_line
@@ -73,16 +74,23 @@ class Answer:
 
 
 def conformance(
-    strategy: str, *, stream: str = STREAM, backbone: str = BACKBONE, size: int = SIZE, budget: str = BUDGET
+    strategy: str,
+    *,
+    stream: str = STREAM,
+    backbone: str = BACKBONE,
+    size: int = SIZE,
+    budget: str = BUDGET,
+    device: str = "cpu",
 ) -> list[Answer]:
     """An answer for each promise that could be tried: all of them, unless the first run ended early.
 
     Raises:
         UserError: the strategy, stream or backbone cannot be opened.
     """
+    settle(device)
     net = make("backbones", backbone)
     setting = Setting(backbone=backbone, weights_hash=net.weights_hash, size=size)
-    trial = Trial(strategy, make("streams", stream), net, setting, Budget.parse(budget))
+    trial = Trial(strategy, make("streams", stream), net, setting, Budget.parse(budget), device)
     trial.spec()
     faults = _Faults(strategy)
     promises = (*PROMISES[:-1], BODY, RESUMES) if isinstance(trial.opened(), Composition) else PROMISES

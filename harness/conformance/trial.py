@@ -73,6 +73,7 @@ class Trial:
     backbone: Backbone
     setting: Setting
     budget: Budget
+    device: str = "cpu"
 
     def opened(self) -> Strategy:
         """A new object of the strategy."""
@@ -97,7 +98,7 @@ class Trial:
 
         spec = self.spec()
         with suppress(_Stopped), redirect_stdout(io.StringIO()):
-            run(spec, folder, listener=listen)
+            run(spec, folder, device=self.device, listener=listen)
         return read_log(folder / spec.folder / "events.jsonl").records
 
     def records_elsewhere(self, folder: Path) -> list[Record]:
@@ -108,7 +109,7 @@ class Trial:
         """
         spec = self.spec()
         ours, theirs = multiprocessing.get_context("forkserver").Pipe(duplex=False)
-        process = warm().Process(target=_carry_out, args=(spec, folder, theirs))
+        process = warm().Process(target=_carry_out, args=(spec, folder, self.device, theirs))
         with without_main():
             process.start()
         theirs.close()
@@ -123,11 +124,11 @@ class Trial:
         return read_log(folder / spec.folder / "events.jsonl").records
 
 
-def _carry_out(spec: RunSpec, folder: Path, parent: Connection) -> None:
+def _carry_out(spec: RunSpec, folder: Path, device: str, parent: Connection) -> None:
     torch.set_num_threads(1)
     try:
         with redirect_stdout(io.StringIO()):
-            run(spec, folder)
+            run(spec, folder, device=device)
     except BaseException as error:
         place = blamed(error, spec.strategy)
         parent.send(f"{type(error).__name__}: {' '.join(str(error).split())}{f' ({place})' if place else ''}")
@@ -149,7 +150,8 @@ class Attempt:
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self.strategy = trial.opened()
-        self.ctx = Context(trial.backbone, trial.setting, 0, ComputeMeter())
+        device = trial.device
+        self.ctx = Context(trial.backbone, trial.setting, 0, ComputeMeter(device=device), device=device)
         torch.manual_seed(named_seed(0, "attempt"))
         with redirect_stdout(io.StringIO()), Executed() as count, self.ctx.meter as meter:
             self.strategy.prepare(self.ctx)
@@ -162,7 +164,7 @@ class Attempt:
         ctx.dense_flops = dense_flops(self.trial.backbone, task.num_classes, self.trial.setting.size)
         cap = self.trial.budget.flops_for(dense_flops=ctx.dense_flops, images=task.sizes[Split.TRAIN])
         # Held here as well: the strategy might put another one into its context.
-        meter = ctx.meter = ComputeMeter(flops=cap)
+        meter = ctx.meter = ComputeMeter(flops=cap, device=ctx.device)
         with Processes(), Threads() as after:
             with redirect_stdout(io.StringIO()), suppress(Infeasible, Diverged), Executed() as count, meter:
                 self.strategy.learn(task, ctx)

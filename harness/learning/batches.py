@@ -1,6 +1,7 @@
 """How do stored images become what a net is fed? Slices of uint8 arrays, normalised and augmented as one tensor."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.compute.backbone import Backbone
-from harness.core.task import Examples
+from harness.learning.resident import sent
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,27 @@ class Augment:
     flip: bool = False
 
 
-def normalised(images: np.ndarray[Any, Any], backbone: Backbone, *, size: int, device: str = "cpu") -> Tensor:
+def normalised(images: np.ndarray[Any, Any] | Tensor, backbone: Backbone, *, size: int, device: str = "cpu") -> Tensor:
     """uint8 (n, h, w, 3) to float32 (n, 3, size, size) in channels-last memory, as ``backbone`` wants it."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device, non_blocking=True)
+    pixels = images if isinstance(images, Tensor) else sent(torch.from_numpy(np.ascontiguousarray(images)), device)
     n, height, width, _ = pixels.shape
-    # Per-channel constants repeated along a row: one long inner loop instead of many of three.
-    mean = torch.tensor(backbone.mean, device=device).repeat(width)
-    scale = (1 / torch.tensor(backbone.std, device=device)).repeat(width)
+    mean, scale = _constants(tuple(backbone.mean), tuple(backbone.std), width, pixels.device)
     rows = pixels.float().view(n, height, width * 3).sub_(mean).mul_(scale)
     # (n, h, w, 3) seen as (n, 3, h, w) is channels-last already: no copy is made.
     batch = rows.view(n, height, width, 3).permute(0, 3, 1, 2)
     if batch.shape[-2:] != (size, size):
         batch = functional.interpolate(batch, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return batch
+
+
+@lru_cache(maxsize=16)
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Per-channel constants repeated along a row of pixels: one long inner loop instead of many of three."""
+    with torch.inference_mode(False):
+        means, scales = torch.tensor(mean).repeat(width), (1 / torch.tensor(std)).repeat(width)
+        return means.to(device), scales.to(device)
 
 
 def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
@@ -66,18 +75,18 @@ def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> T
     shift_y = torch.empty(n).uniform_(-1, 1, generator=generator) * (1 - scale_y)
     if augment.flip:
         scale_x = scale_x * (torch.randint(0, 2, (n,), generator=generator) * 2 - 1)
+    # Drawn on the CPU, so that all devices see the same crops; sent as four numbers an image.
+    scale_x, shift_x, scale_y, shift_y = sent(torch.stack([scale_x, shift_x, scale_y, shift_y]), images.device)
     # An axis-aligned crop is a product of two lines: much cheaper than affine_grid's matrix products.
-    grid = torch.empty(n, height, width, 2)
-    grid[..., 0] = (_centers(width) * scale_x[:, None] + shift_x[:, None])[:, None, :]
-    grid[..., 1] = (_centers(height) * scale_y[:, None] + shift_y[:, None])[:, :, None]
-    return functional.grid_sample(
-        images, grid.to(images.device), mode="bilinear", padding_mode="border", align_corners=False
-    )
+    grid = torch.empty(n, height, width, 2, device=images.device)
+    grid[..., 0] = (_centers(width, images.device) * scale_x[:, None] + shift_x[:, None])[:, None, :]
+    grid[..., 1] = (_centers(height, images.device) * scale_y[:, None] + shift_y[:, None])[:, :, None]
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _centers(n: int) -> Tensor:
+def _centers(n: int, device: torch.device) -> Tensor:
     """Pixel centers on the line from -1 to 1."""
-    return (torch.arange(n) * 2 + 1) / n - 1
+    return (torch.arange(n, device=device) * 2 + 1) / n - 1
 
 
 class Order:
@@ -117,11 +126,10 @@ def stratified(labels: np.ndarray[Any, Any], count: int, generator: np.random.Ge
     return by_turn[:count]
 
 
-def targets(labels: np.ndarray[Any, Any], device: str) -> Tensor:
+def targets(labels: np.ndarray[Any, Any] | Tensor, device: str) -> Tensor:
     """Class indices as int64, multilabel rows as float32."""
-    return (
-        torch.from_numpy(np.ascontiguousarray(labels)).to(device).to(torch.float32 if labels.ndim == 2 else torch.int64)
-    )
+    given = labels if isinstance(labels, Tensor) else sent(torch.from_numpy(np.ascontiguousarray(labels)), device)
+    return given.to(torch.float32 if labels.ndim == 2 else torch.int64)
 
 
 def loss_of(logits: Tensor, wanted: Tensor, *, smoothing: float = 0.0) -> Tensor:
@@ -130,11 +138,3 @@ def loss_of(logits: Tensor, wanted: Tensor, *, smoothing: float = 0.0) -> Tensor
         smooth = wanted * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, smooth)
     return functional.cross_entropy(logits, wanted, label_smoothing=smoothing)
-
-
-def take(data: Examples | Features, index: Any, *, backbone: Backbone, size: int, device: str) -> Tensor:
-    """The rows ``index`` of ``data`` as a net wants them."""
-    if isinstance(data, Features):
-        rows = data.values[index] if isinstance(index, slice) else data.values.index_select(0, torch.from_numpy(index))
-        return rows.to(device)
-    return normalised(data.images[index], backbone, size=size, device=device)

@@ -4,8 +4,9 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,8 +16,9 @@ from harness.config.precision import has_depthwise
 from harness.core.seeding import named_seed, numpy_generator, torch_generator
 from harness.core.spec import Setting
 from harness.core.task import Examples, Task
-from harness.learning.batches import Augment, Features, Order, augmented, stratified, take, targets
+from harness.learning.batches import Augment, Features, Order, augmented, normalised, stratified, targets
 from harness.learning.pacing import Pace
+from harness.learning.resident import Resident, sent
 from harness.learning.watch import Trained
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -65,6 +67,7 @@ class Context:
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
         said: told the progress of loops, for people who watch.
         adapted: what a body has made of the backbone; None: nothing, the dense net is learnt on.
+        resident: what of the examples lies on the device.
         trainings: how each training of the current task's net went, in their order; trials are left out.
     """
 
@@ -77,6 +80,7 @@ class Context:
     said: Callable[[float], None] = field(default=lambda share: None, repr=False)
     adapted: Adapted | None = None
     trainings: list[Trained] = field(default_factory=list, repr=False)
+    resident: Resident = field(default_factory=Resident, repr=False)
 
     @property
     def size(self) -> int:
@@ -148,9 +152,15 @@ class Context:
         # Placed as a whole: a body taken back from a saved state may lie in memory in another order, and sum in it.
         return self._placed(Classifier(body, zero_head(width, task.num_classes)))
 
-    def inputs(self, data: Examples | Features, index: object = slice(None)) -> Tensor:
+    def inputs(self, data: Examples | Features, index: Any = slice(None)) -> Tensor:
         """Rows ``index`` of ``data`` as the net is fed: normalised images (n, 3, size, size), or features."""
-        return take(data, index, backbone=self.backbone, size=self.size, device=self.device)
+        if isinstance(data, Examples):
+            pixels = self.resident.rows(data.images, index, self.device)
+            return normalised(pixels, self.backbone, size=self.size)
+        if isinstance(index, slice):
+            return data.values[index].to(self.device)
+        where = torch.from_numpy(np.arange(len(data))[index])
+        return data.values.index_select(0, sent(where, data.values.device)).to(self.device)
 
     def shape(self, data: Examples | Features) -> tuple[int, ...]:
         """Shape of one input made from ``data``, without the batch."""
@@ -166,12 +176,14 @@ class Context:
         augment: Augment | None = None,
         epochs: float = math.inf,
         alike: bool = True,
+        recount: bool = True,
     ) -> Iterator[Batch]:
         """Batches in a seeded order that end when ``epochs`` or the budget is spent; ``name`` names the randomness.
 
         What the body of the loop computes is charged. With ``net`` the body is taken to be one training step of
         that net: it is counted once, then multiplied, and checked now and then; unless steps are not ``alike``. Without
-        it, every step is counted. The last batch shrinks to what the budget still pays for.
+        it, every step is counted. What replays one recorded step has nothing to ``recount``. The last batch shrinks to
+        what the budget still pays for.
 
         Raises:
             ValueError: neither a budget nor ``epochs`` would end the loop.
@@ -183,6 +195,8 @@ class Context:
         ahead = Order(len(data), self.generator(name, "order"))
         draws = self.generator(name, "augment")
         price = meter.price(net, self.shape(data)) if net is not None else None
+        if price is not None:
+            price.recount = recount
         pace.each = price.flops if price else 0.0
         if not alike:
             price = None
@@ -203,7 +217,7 @@ class Context:
             progress = pace.progress(count)
             before = meter.spent_flops
             with meter.step(price, count):
-                yield Batch(inputs, targets(data.labels[index], device), progress)
+                yield Batch(inputs, targets(self.resident.rows(data.labels, index, device), device), progress)
             pace.took(count, each=price.flops if price else (meter.spent_flops - before) / count)
             self.said(progress)
 
@@ -235,5 +249,7 @@ class Context:
             if len(chosen) < len(data):
                 self.meter.stopped = "seconds" if self.meter.exhausted == "seconds" else "flops"
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.
-        values = torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size))
+        values = (
+            torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size), device=self.device)
+        )
         return Features(values, data.labels[chosen])

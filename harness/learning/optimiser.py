@@ -19,10 +19,13 @@ def optimiser_of(net: nn.Module, recipe: Settled) -> torch.optim.Optimizer:
     tensor whose dimensions do not lie in their order, as those of ``channels_last`` do not, and pair up wrongly what
     lies in different orders; so they are given each weight and its gradient as views with their dimensions in the order
     of memory.
+
+    On a GPU each rate is a tensor there: a recorded step reads what :func:`set_rates` has written.
     """
     head = set(net.head.parameters()) if isinstance(net, Classifier) else set(net.parameters())
     orders = {p: _order(p) for p in net.parameters() if p.requires_grad}
     views = {p: p.detach().permute(order) for p, order in orders.items()}
+    on_gpu = any(p.is_cuda for p in views)
     groups = []
     for members, rate in ((False, recipe.lr), (True, recipe.head_lr)):
         mine = [p for p in views if (p in head) is members]
@@ -30,7 +33,11 @@ def optimiser_of(net: nn.Module, recipe: Settled) -> torch.optim.Optimizer:
             if params:
                 weight_decay = recipe.weight_decay if decay else 0.0
                 views_of = [views[p] for p in params]
-                groups.append({"params": views_of, "lr": rate, "initial_lr": rate, "weight_decay": weight_decay})
+                now = torch.full((), rate, device=params[0].device) if on_gpu else rate
+                groups.append({"params": views_of, "lr": now, "initial_lr": rate, "weight_decay": weight_decay})
+
+    # On meta, where placement is tried out, there are no fused kernels.
+    fused = all(p.device.type != "meta" for p in views)
 
     def hand_over_gradients(*_: Any) -> None:
         for parameter, view in views.items():
@@ -43,13 +50,24 @@ def optimiser_of(net: nn.Module, recipe: Settled) -> torch.optim.Optimizer:
 
     made: torch.optim.Optimizer
     if recipe.optimiser == "adamw":
-        made = torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
+        betas = (recipe.momentum, 0.999)
+        made = torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, fused=fused, capturable=on_gpu)
     else:
         nesterov = recipe.momentum > 0
-        made = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+        made = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=fused)
     made.register_step_pre_hook(hand_over_gradients)
     made.register_step_post_hook(let_go)
     return made
+
+
+def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Let the next step of ``optimiser`` have its initial rates times ``factor``; nothing waits for a device."""
+    for group in optimiser.param_groups:
+        rate = group["initial_lr"] * factor
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def _order(tensor: Tensor) -> list[int]:

@@ -21,6 +21,9 @@ Schedule = Literal["cosine", "linear", "constant"]
 HeadStart = Literal["zero", "ncm", "ridge", "probe"]
 Choice = Literal["end", "start", "average"]
 
+CURRENT = "v3"
+"""The recipe of a learner that names none. It enters the key of a run: ``finetune`` by another is another run."""
+
 RATES = {"frozen": (0.0003, 0.005), "batch": (0.03, 0.05)}
 """Learning rates of body and head by treatment of batch norm in ``v1``, kept for every strategy, budget and task:
 chosen on Fashion-MNIST and emulated tasks of seed 1, at 0.1 to 1 epoch; neither is in the default suite."""
@@ -207,9 +210,11 @@ class Recipe:
 class LearnerRecipe(Recipe):
     """With what a learner does before and after it trains: a head start, and a choice of weights; see :class:`Settled`.
 
-    A named recipe that says something of them says nothing to who has only a :class:`Recipe`.
+    Where none is named it is :data:`CURRENT`. What a named recipe says of these says nothing to who has only a
+    :class:`Recipe`.
     """
 
+    recipe: str = CURRENT
     head_init: HeadStart | None = None
     head_share: float | None = None
     head_penalty: float | Literal["loo"] | None = None

@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from harness.compute.convolutions import QuickConvolutions
 from harness.core.errors import UserError
 from harness.core.task import Examples
 from harness.learning.batches import Features, loss_of
 from harness.learning.context import Batch, Context
 from harness.learning.optimiser import optimiser_of
-from harness.learning.recipe import Recipe, Schedule, Settled
+from harness.learning.recipe import Recipe, Settled
+from harness.learning.step import Graph, Loss, Step, graph_for
 from harness.learning.watch import Trained, Watch
-
-Loss = Callable[[nn.Module, Batch], Tensor]
-"""The net and a batch to a scalar that is to become small. All that it computes is charged."""
 
 AfterStep = Callable[[nn.Module, float], None]
 """The net after a step, and the share of the budget that is spent."""
@@ -59,6 +56,8 @@ def fit(
         recipe = recipe.settled(statistics_hold=True)
     if recipe.choose != "end":
         raise UserError(f"choose={recipe.choose}: this learner keeps the weights it ends with; expected choose=end")
+    own = loss is not None or after_step is not None
+    graph = graph_for(net, own=own)
     batches = ctx.batches(
         data,
         batch_size=recipe.batch_size,
@@ -66,10 +65,13 @@ def fit(
         net=net,
         augment=recipe.augmentation,
         epochs=epochs,
-        alike=loss is None and after_step is None,
+        alike=not own,
+        recount=graph is None,
     )
     optimiser = optimiser_of(net, recipe)
-    trained = train(net, batches, optimiser, recipe, autocast=ctx.autocast(net), loss=loss, after_step=after_step)
+    trained = train(
+        net, batches, optimiser, recipe, autocast=ctx.autocast(net), loss=loss, after_step=after_step, graph=graph
+    )
     if trained is not None:
         ctx.trainings.append(trained)
         if not trained.finite:
@@ -86,67 +88,38 @@ def train(
     autocast: torch.autocast,
     loss: Loss | None = None,
     after_step: AfterStep | None = None,
+    graph: Graph | None = None,
     steps: int = 0,
 ) -> Trained | None:
     """One step a batch, as long as ``batches`` gives any; the net is left in eval mode.
 
     Args:
         autocast: the number format of the loss.
+        graph: records the step, which then must be the same for all batches of one shape.
         steps: how many an interrupted training had made before.
     """
-    loss = loss or _mean_loss(recipe.smoothing)
+    watch = Watch()
     net.train()
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if recipe.norm == "frozen":
-        for module in norms:
-            module.eval()
-    learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    watch, quick = Watch(), QuickConvolutions()
-    for step, batch in enumerate(batches, start=steps):
-        # Statistics of about the last third of the steps, so that a few steps are enough to leave the old ones behind.
-        for module in norms:
-            module.momentum = max(0.1, 3 / (3 + step))
-        for group in optimiser.param_groups:
-            group["lr"] = group["initial_lr"] * scheduled(batch.progress, warmup=recipe.warmup, shape=recipe.schedule)
-        with autocast, quick:
-            value = loss(net, batch)
-        for parameter in learning:
-            parameter.grad = None
-        value.backward()
-        watch.see(value, clipped(learning, recipe.clip))
-        optimiser.step()
+        for module in net.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+    loss = loss or _mean_loss(recipe.smoothing, watch)
+    step = Step(net, optimiser, recipe, loss=loss, autocast=autocast, graph=graph)
+    for number, batch in enumerate(batches, start=steps):
+        watch.see(*step(batch, number=number))
         if after_step is not None:
             after_step(net, batch.progress)
+    step.close()
     net.eval()
     return watch.result()
 
 
-def clipped(parameters: Iterable[nn.Parameter], most: float | None) -> Tensor:
-    """The global norm of the gradient of ``parameters``, which is scaled down to norm ``most`` where it is larger."""
-    given = [p for p in parameters if p.grad is not None]
-    grads = [p.grad for p in given if p.grad is not None]
-    if grads and grads[0].is_cuda:
-        norm = nn.utils.get_total_norm(grads, foreach=True)
-    else:
-        # The same, without sorting tensors by device and kind: a head alone has steps of a few tenths of a millisecond.
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(grad) for grad in grads]))
-    if most is not None:
-        nn.utils.clip_grads_with_norm_(given, most, norm, foreach=True)
-    return norm
-
-
-def scheduled(share: float, *, warmup: float, shape: Schedule = "cosine") -> float:
-    """Factor of the learning rate when ``share`` of the budget is spent: linear warm-up, then ``shape`` to zero."""
-    if share < warmup:
-        return share / warmup
-    if shape == "constant":
-        return 1.0
-    rest = (share - warmup) / (1 - warmup) if warmup < 1 else 0.0
-    return 1 - rest if shape == "linear" else 0.5 * (1 + math.cos(math.pi * rest))
-
-
-def _mean_loss(smoothing: float) -> Loss:
+def _mean_loss(smoothing: float, watch: Watch) -> Loss:
     def loss(net: nn.Module, batch: Batch) -> Tensor:
-        return loss_of(net(batch.inputs).float(), batch.targets, smoothing=smoothing)
+        logits = net(batch.inputs).float()
+        if watch.uninformed is None:
+            watch.uninformed = loss_of(torch.zeros_like(logits), batch.targets, smoothing=smoothing)
+        return loss_of(logits, batch.targets, smoothing=smoothing)
 
     return loss

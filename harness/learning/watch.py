@@ -61,10 +61,16 @@ def as_recorded(trainings: Sequence[Trained]) -> dict[str, Any]:
 
 
 class Watch:
-    """Sees each step of one loop."""
+    """Sees each step of one loop.
+
+    Attributes:
+        uninformed: the loss of a prediction that is the same for all images, a tensor of one element; None where the
+            loss is not that of logits. A head solved on the training images starts far below it.
+    """
 
     def __init__(self) -> None:
         self.steps = 0
+        self.uninformed: Tensor | None = None
         self._losses: list[Tensor] = []
         self._norms: list[Tensor] = []
         self._first: list[Tensor] = []
@@ -85,6 +91,7 @@ class Watch:
             return None
         self._fold()
         span = max(1, min(SPAN, self.steps // 2))
+        uninformed = 0.0 if self.uninformed is None else float(self.uninformed)
         first, last = (torch.stack(some).tolist() for some in (self._first[:span], self._last[-span:]))
         loss_max, norm_max, norm_first = torch.stack([*self._largest, self._norm_first]).tolist()
         return Trained(
@@ -94,7 +101,7 @@ class Watch:
             loss_max=loss_max,
             grad_norm_first=norm_first,
             grad_norm_max=norm_max,
-            diverged=not math.isfinite(loss_max) or ends_above(first, last),
+            diverged=not math.isfinite(loss_max) or ends_above(first, last, uninformed),
         )
 
     def _fold(self) -> None:
@@ -112,19 +119,24 @@ class Watch:
         self._losses, self._norms = [], []
 
 
-def ends_above(first: list[float], last: list[float]) -> bool:
+def ends_above(first: list[float], last: list[float], uninformed: float = 0.0) -> bool:
     """Whether the losses of the last steps lie above those of the first, by more than batches differ anyway.
 
-    That is: by a tenth of the start, and by two standard errors of the difference of the two means; or by half of the
+    That is: by a tenth of the start, and by two standard errors of the difference of the two means; by half of the
     start where there are fewer than four steps each, of which no error can be told. Where the first steps more than
     double the loss, the start is the first loss alone.
+
+    A head that was solved on the very images starts near 0, and rises as soon as anything moves, while new images are
+    told apart better than before: it has to lose half of what its start knew. ``uninformed`` is the loss of a constant
+    prediction, that of who knows nothing.
     """
     n, end = len(first), sum(last) / len(last)
     exploded = max(first) > 2 * first[0]
     start = first[0] if exploded else sum(first) / n
     if not math.isfinite(end):
         return True
+    known = max(0.0, uninformed - start) / 2
     if n < 4:
-        return end - start > 0.5 * abs(start)
+        return end - start > max(0.5 * abs(start), known)
     spread = sum((x - end) ** 2 for x in last) + (0.0 if exploded else sum((x - start) ** 2 for x in first))
-    return end - start > max(0.1 * abs(start), 2 * math.sqrt(spread / (n - 1) / n))
+    return end - start > max(0.1 * abs(start), known, 2 * math.sqrt(spread / (n - 1) / n))

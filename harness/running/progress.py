@@ -25,8 +25,9 @@ class Lines:
         self.verbose = verbose
         self.total = len(specs)
         self.ended_count = 0
-        # A stream that all runs share need not stand in every line.
+        # What all runs share need not stand in every line.
         self.streams = len({spec.stream for spec in specs}) > 1
+        self.backbones = len({spec.setting.backbone for spec in specs}) > 1
         names = [self._names(spec) for spec in specs]
         self.widths = [max([len(text) for text in column], default=0) for column in zip(*names, strict=True)]
         self.begun: dict[str, float] = {}
@@ -70,8 +71,9 @@ class Lines:
             self._print(f"{count} {name}  {outcome.status.upper()}: {outcome.reason}")
 
     def _names(self, spec: RunSpec) -> tuple[str, ...]:
-        named = (spec.strategy, str(spec.budget), f"seed {spec.seed}")
-        return (spec.stream, *named) if self.streams else named
+        stream = (spec.stream,) if self.streams else ()
+        backbone = (spec.setting.backbone,) if self.backbones else ()
+        return (*stream, *backbone, spec.strategy, str(spec.budget), f"seed {spec.seed}")
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ import torch
 
 from harness.compute.backbone import Backbone
 from harness.compute.caps import Spent, cap, dense_flops, scored_tasks
+from harness.compute.device import out_of_memory, settle
 from harness.compute.ledger import Ledger
 from harness.compute.memory import begin_peak, peak_bytes
 from harness.compute.meter import ComputeMeter
@@ -72,7 +73,10 @@ def run(
         try:
             # From before its plugin is there: whatever begins is counted for who watches then, or refused.
             with Threads(), Processes():
-                _run(spec, store, device, listener)
+                try:
+                    _run(spec, store, device, listener)
+                except torch.OutOfMemoryError as error:
+                    raise out_of_memory(device) from error
         except Busy:
             raise
         except (KeyboardInterrupt, Leave, CannotWrite):
@@ -110,6 +114,7 @@ def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> No
         listener(Message(task=tasks[min(done, len(tasks) - 1)].name, index=done, tasks=len(tasks), note=note))
     if done == len(tasks):
         return
+    settle(device)
     setup = ComputeMeter(device=device)
     ctx = Context(backbone=backbone, setting=spec.setting, seed=spec.seed, meter=setup, device=device)
     _seed_everything(spec.seed, "prepare")

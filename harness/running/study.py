@@ -37,7 +37,7 @@ class Asked:
     strategies: Sequence[str] = ()
     budgets: Sequence[str] = ()
     seeds: int | None = None
-    backbone: str | None = None
+    backbones: Sequence[str] = ()
     size: int | None = None
     shard: str | None = None
     skip_missing: bool = False
@@ -56,7 +56,6 @@ class Asked:
         base = self._base
         setting = replace(
             base.setting,
-            backbone=self.backbone or base.setting.backbone,
             size=self.size or base.setting.size,
             scoring="test" if self.final else "dev_test",
         )
@@ -67,17 +66,18 @@ class Asked:
             strategies=self.strategies or base.strategies,
             budgets=self.budgets or [str(budget) for budget in base.budgets],
             seeds=range(self.seeds) if self.seeds else base.seeds,
+            backbones=self.backbones or base.backbones,
             setting=setting,
         )
         return shard_of(suite.specs(), self.shard)
 
     def modules(self) -> list[str]:
-        """The modules behind streams, strategies and backbone; nothing is imported."""
+        """The modules behind streams, strategies and backbones; nothing is imported."""
         base = self._base
         return sorted(
             {module_of("streams", name) for name in self.streams or base.streams}
             | {module_of("strategies", name) for name in self.strategies or base.strategies}
-            | {module_of("backbones", self.backbone or base.setting.backbone)}
+            | {module_of("backbones", name) for name in self.backbones or base.backbones}
         )
 
 
@@ -128,7 +128,7 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
     if crew.executor == "local":
         # Both processes import torch; side by side they take the time of one.
         warm(asked.modules())
-        _check_device(crew.device)
+        check_device(crew.device)
     specs = asked.specs()
     todo = missing(specs, out, retry_failed=crew.retry_failed)
     check_strategies(todo)
@@ -220,7 +220,12 @@ def _skipping(stream: str) -> str:
     return str(Written(written.name, {**written.options, "skip_missing": True}))
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Refuse a device that cannot be used.
+
+    Raises:
+        UserError: with the reason.
+    """
     import torch
 
     try:

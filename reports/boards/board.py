@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.core.band import Band, band_of
+from harness.core.budget import Budget
+from harness.core.errors import UserError
 from reports.reading.frame import BOARD, REFERENCE, Frames, budget_order
 from reports.reading.labels import common_recipe
 from reports.statistics.student import HERE, Both, Estimate, both, here, mean_of, seed_means, unchanging
@@ -98,6 +101,31 @@ class Board:
             seed = pd.Index(self.seeds).get_indexer(pd.Index(part["seed"]))
             table[row, seed] = part[column].to_numpy(float)
         return table
+
+    def images(self, budget: str) -> Floats:
+        """(tasks,): images that the dense net could be trained on with ``budget``; nan where nobody knows.
+
+        By what the budget says in epochs or FLOPs; in seconds, by the most FLOPs that a run has spent of it.
+        """
+        sizes = self.tasks["train"].to_numpy(float)
+        try:
+            said = Budget.parse(budget)
+        except UserError:  # Somebody else's record.
+            return np.full(len(sizes), math.nan)
+        each = self.tasks["epoch_flops"].to_numpy(float) / sizes
+        if math.isinf(said.epochs) and math.isinf(said.flops):
+            spent = self.rows[self.rows["budget"] == budget].groupby("index")["flops"].max()
+            return np.asarray(self.tasks["index"].map(spent).to_numpy(float) / each)
+        if said.scope == "stream":
+            # A sum for all tasks, of which each spends a share by its size.
+            whole = said.flops_for(dense_flops=1.0, images=1) if math.isinf(said.epochs) else math.nan
+            return np.asarray(sizes * (said.epochs if math.isnan(whole) else whole / float((sizes * each).sum())))
+        return np.asarray(np.minimum(said.epochs * sizes, said.flops / each))
+
+    def band(self, budget: str) -> Band | None:
+        """The band in which ``budget`` lies for the middle one of the tasks; None where nobody knows."""
+        images = self.images(budget)
+        return None if np.isnan(images).all() else band_of(float(np.nanmedian(images)))
 
     def only(self, provenance: str) -> "Board":
         """This board with the tasks of one provenance, real or emulated."""
@@ -214,7 +242,7 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
         labels = sorted({str(label) for label in group["label"]})
         budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
-        recipe = common_recipe(group["strategy"].unique())
+        recipe = common_recipe(group)
         title = f"{_title(setting)}, recipe {recipe}" if recipe else _title(setting)
         board = Board(int(str(number)), title, setting, rows, tasks, tuple(labels), budgets, options,
                       str(group["pretrained_on"].max()))  # fmt: skip

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from scipy.stats import spearmanr
 
+from harness.core.band import Band
 from reports.boards.board import Board
 from reports.boards.evidence import (
     Floats,
@@ -37,6 +38,7 @@ from reports.statistics.student import (
 )
 
 RELATIVE_GAIN = 0.20
+RANGES = {"under_1k": "under 1,000", "to_10k": "1,000 to 10,000", "to_100k": "10,000 or more"}
 ASYMPTOTIC_COST = 0.02
 FLAT = 0.005
 """The dense net counts as trained out where doubling the budget gains less than half a point."""
@@ -49,15 +51,30 @@ NEAR = frozenset({"object", "objects", "scene", "scenes"})
 FAR = frozenset({"ocr", "texture", "medical", "satellite", "remote-sensing"})
 
 
-def low_compute_gain(board: Board) -> Finding:
-    """C1. At the lowest third of the budgets, the best filter-pruned net of at most half against the best dense way.
+def gain_under_1k(board: Board) -> Finding:
+    """C1. Where the dense net could be trained on fewer than 1,000 images."""
+    return _gain_in(board, "under_1k")
+
+
+def gain_to_10k(board: Board) -> Finding:
+    """C1b. Where it could be trained on 1,000 to 10,000."""
+    return _gain_in(board, "to_10k")
+
+
+def gain_to_100k(board: Board) -> Finding:
+    """C1c. Where it could be trained on 10,000 or more."""
+    return _gain_in(board, "to_100k")
+
+
+def _gain_in(board: Board, band: Band) -> Finding:
+    """At the budgets of ``band``, the best filter-pruned net of at most half against the best dense way.
 
     Both are chosen on other clusters of tasks than they are scored on. Whether the gain is more than a fifth of the
     dense accuracy is asked of one mean, of the pruned accuracy minus 1.2 times the dense one: that it is above 0 is the
     same statement, and holds the spread of both.
     """
     worse, better, cells, low = [], [], [], []
-    for budget in board.budgets[: -(-len(board.budgets) // 3)]:
+    for budget in (one for one in board.budgets if board.band(one) == band):
         sides = [[x for x in ways if board.enough(x, budget)] for ways in (dense_ways(board), pruned_ways(board))]
         if all(sides):
             worse.append(cross_fitted(board, sides[0], budget))
@@ -66,8 +83,8 @@ def low_compute_gain(board: Board) -> Finding:
             low.append(budget)
     if not low:
         return not_tested(
-            "needs a dense way and filter_pruned with keep or flops at most 0.5 that can pay for enough tasks at the "
-            "lowest third of budgets"
+            "needs a dense way and filter_pruned with keep or flops at most 0.5 that can pay for enough tasks, at a "
+            f"budget of {RANGES[band]} training images"
         )
     dense, pruned = mean_where_all(np.stack([np.stack(worse), np.stack(better)], axis=1))
     found = gain(board, dense - pruned, cells)

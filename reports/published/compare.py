@@ -1,17 +1,16 @@
 """How do we stand beside others? Each published number with ours, the distance, and why they can be compared or not."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness.config.notation import parse
-from harness.core.errors import UserError
-from reports.boards.board import Board, boards, plain
+from reports.boards.board import Board, boards
 from reports.published import counts
 from reports.published.baselines import Baseline, Number, chosen
+from reports.published.conditions import conditions, place_of, same_strategy
 from reports.reading.frame import Frames, read
 from reports.statistics.student import here
 from reports.tables.table import Column, Table
@@ -50,8 +49,10 @@ def compared(frames: Frames, baselines: Sequence[Baseline]) -> Table:
         "ours minus theirs. "
         f"Reproduced: within {CLOSE * 100:g} points, counts within {CLOSE_COUNT:.0%}. Within spread: theirs lies in "
         "our interval, or ours within two of their standard deviations. A pair that differs in what is learnt, or how, "
-        "is not comparable; it is shown with the reason, not judged.",
-        pd.DataFrame(rows, columns=[column.key for column in _COLUMNS] + ["low", "high", "read", "also"]),
+        "is not comparable; it is shown with the reason, not judged. What a source leaves open is listed as unknown.",
+        pd.DataFrame(
+            rows, columns=[column.key for column in _COLUMNS] + ["low", "high", "read", "also", "claim", "task"]
+        ),
         _COLUMNS,
         folded=len(rows) > 60,
     )
@@ -68,7 +69,9 @@ _COLUMNS = (
     Column("distance", "Distance", "number"),
     Column("verdict", "Verdict"),
     Column("why", "Why"),
+    Column("unknown", "Unknown of theirs"),
     Column("by", "Ours is"),
+    Column("suite", "Suite that makes runs for it"),
     Column("where", "Where"),
     Column("address", "Address"),
 )
@@ -78,20 +81,17 @@ def _rows(baseline: Baseline, number: Number, ours: Sequence[Board]) -> list[dic
     fixed = {
         "source": baseline.id, "what": number.what, "theirs": number.value, "unit": number.unit,
         "spread": number.spread, "where": number.where, "address": baseline.address, "read": baseline.read,
-        "also": " ".join(baseline.also),
+        "also": " ".join(baseline.also), "suite": number.suite or "", "unknown": "", "claim": number.claim or "",
+        "task": number.task or "",
         "ours": math.nan, "low": math.nan, "high": math.nan, "n": math.nan, "distance": math.nan, "by": "",
     }  # fmt: skip
     if number.metric in ("gmacs", "mparameters"):
         return [fixed | _counted(number)]
+    if number.claim:
+        return [fixed | _not(f"a claim about a whole board: see claim {number.claim}")]
     if number.metric not in SCORES:
         return [fixed | _not("nothing we record measures this")]
-    found = [
-        fixed | row
-        for board in ours
-        for budget in board.budgets
-        for label in board.labels
-        for row in _pairs(baseline, number, board, label, budget)
-    ]
+    found = [fixed | row for board in ours for label in board.labels for row in _pairs(baseline, number, board, label)]
     if found:
         return found
     task = f"task {number.task!r}" if number.task else "this mean over data sets"
@@ -117,28 +117,36 @@ def _counted(number: Number) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pairs(baseline: Baseline, number: Number, board: Board, label: str, budget: str) -> list[dict[str, Any]]:
-    place = _place(number, board)
-    if place is None or (label, budget) not in board.cells or number.budget not in (None, budget):
-        return []
+def _pairs(baseline: Baseline, number: Number, board: Board, label: str) -> list[dict[str, Any]]:
+    place = place_of(number, board)
     alike = baseline.read != "export" and same_strategy(number.strategy, label, board.options[label])
-    if not (alike or number.strategy == label):
+    if place is None or not (alike or number.strategy == label):
         return []
+    budgets = [
+        budget
+        for budget in board.budgets
+        if (label, budget) in board.cells
+        and number.budget in (None, budget)
+        and not math.isnan(here(board.values(label, budget)[[place]]).value)
+    ]
+    # Where the source does not say how long it trained, our longest training stands beside it.
+    return [_pair(baseline, number, board, label, budget, place) for budget in budgets[-1:]]
+
+
+def _pair(baseline: Baseline, number: Number, board: Board, label: str, budget: str, place: int) -> dict[str, Any]:
     values = board.values(label, budget)[[place]]
     interval = here(values, exact=(label, budget) in board.unchanging)
-    if math.isnan(interval.value):
-        return []
     sign, scale = SCORES[number.metric], 100 if number.unit == "%" else 1
     ends = [_in_their_unit(x, sign, scale) for x in (interval.value, *interval.share)]
     ours, (low, high) = ends[0], sorted(ends[1:])
-    why = differences(baseline, number, board, label)
+    found = conditions(baseline, number, board, label, budget)
     row = {
         "ours": ours, "low": low, "high": high, "n": interval.n, "distance": ours - number.value,
-        "by": f"{label} at {budget}, {board.title}",
+        "by": f"{label} at {budget}, {board.title}", "unknown": ", ".join(found.unknown),
     }  # fmt: skip
-    if why:
-        return [row | _not("; ".join(why))]
-    return [row | dict(zip(("verdict", "why"), _verdict(number, ours, low, high, scale), strict=True))]
+    if found.other:
+        return row | _not("; ".join(found.other))
+    return row | dict(zip(("verdict", "why"), _verdict(number, ours, low, high, scale), strict=True))
 
 
 def _in_their_unit(error: float, sign: float, scale: float) -> float:
@@ -153,45 +161,4 @@ def _verdict(number: Number, ours: float, low: float, high: float, scale: float)
         return "within spread", "theirs lies in our interval"
     if number.spread is not None and abs(ours - number.value) <= 2 * number.spread:
         return "within spread", "ours lies within two of their standard deviations"
-    return "differs", "same conditions, another number"
-
-
-def differences(baseline: Baseline, number: Number, board: Board, label: str) -> list[str]:
-    """Why the pair cannot be compared; empty if it can."""
-    setting = board.setting
-    found = [] if baseline.read == "export" else list(baseline.differences)
-    asked = {
-        "backbone": number.backbone, "weights_hash": number.weights_hash, "size": number.size,
-        "precision": number.precision, "scoring": number.split, "fingerprint": number.fingerprint,
-        "protocol_version": number.protocol_version,
-    }  # fmt: skip
-    for name, theirs in asked.items():
-        if theirs is not None and str(theirs) != str(setting[name]):
-            what = name.replace("_", " ")
-            found.append(f"{what} {str(setting[name])[:24]!r} here, {str(theirs)[:24]!r} there")
-    place = _place(number, board)
-    if place is not None and board.tasks["provenance"].iloc[place] != "real" and baseline.read != "export":
-        found.append(f"our task is {board.tasks['provenance'].iloc[place]}")
-    return found
-
-
-def same_strategy(theirs: str | None, ours: str, options: Mapping[str, Any]) -> bool:
-    """Whether ``ours`` does what ``theirs`` names: the same name, and no option that tells them apart.
-
-    Args:
-        options: all options of ours, defaults included. How much is kept may be left open by theirs; no other option
-            that ours changes may be.
-    """
-    if theirs is None:
-        return False
-    try:
-        a, b = parse(theirs), parse(ours)
-    except UserError:
-        return theirs == ours
-    named = all(options.get(key, b.options.get(key)) == value for key, value in a.options.items())
-    return a.name == b.name and named and all(key in a.options for key in b.options if key not in ("keep", "flops"))
-
-
-def _place(number: Number, board: Board) -> int | None:
-    """Where on the board the number's task is; names agree in their letters and digits."""
-    return board.place.get(plain(number.task)) if number.task else None
+    return "differs", "no known condition differs, another number"

@@ -67,6 +67,7 @@ from reports.tables.recovery import recovery_table
 from reports.tables.scaling import Scaling, scaling, scaling_table
 from reports.tables.scores import scores_table
 from reports.tables.table import Table, latex
+from reports.tables.trainings import trainings_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -188,6 +189,7 @@ def _made(board: Board, prefix: str, title: str, frames: Frames) -> Made:
     tables += [recovery_table(board, curve), ranks_table(board), profiles_table(board), scaling_table(law)]
     behind = behind_table(board)
     tables += [behind, forgetting_table(board, frames), *accuracy_tables(board, frames)]
+    tables.append(trainings_table(board))
     return Made(board, prefix, title, curve, budget_costs(board), law, behind.frame, tables)
 
 

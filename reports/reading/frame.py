@@ -15,7 +15,7 @@ from reports.reading.agreement import PREDICTED, with_agreement
 from reports.reading.impersonal import without_folders, without_release
 from reports.reading.labels import labelled
 from reports.reading.sources import Source, sources
-from reports.reading.unrecorded import constant_error, family, pretrained_on
+from reports.reading.unrecorded import constant_error, family, pretrained_on, recipe_of, with_recipe
 
 MISSING = "missing"
 """Status of a task that its run has not come to."""
@@ -89,7 +89,8 @@ def _facts(run: RunFile) -> dict[str, Any]:
         "key": run.key,
         "stream": spec.stream,
         "fingerprint": spec.fingerprint,
-        "strategy": spec.strategy,
+        "strategy": with_recipe(spec.strategy, spec.options),
+        "recipe": recipe_of(spec.options),
         "family": spec.strategy.partition("(")[0],
         "options": spec.options,
         "strategy_version": spec.strategy_version,
@@ -176,8 +177,8 @@ def _task_facts(task: TaskFacts) -> dict[str, Any]:
 
 
 # fmt: off
-_RUN_TEXT = ["key", "stream", "fingerprint", "strategy", "family", "source", "around", "budget", "backbone",
-             "weights_hash", "precision", "scoring", "commit", "started", "finished", "pretrained_on"]
+_RUN_TEXT = ["key", "stream", "fingerprint", "strategy", "recipe", "family", "source", "around", "budget",
+             "backbone", "weights_hash", "precision", "scoring", "commit", "started", "finished", "pretrained_on"]
 _RUN_COUNTS = ["strategy_version", "seed", "size", "protocol_version", "attempts", "planned", "done", "threads"]
 _TASK_FACTS = ["run", "index", "task", "year", "domain", "kind", "num_classes", "provenance", "phase", "train", "dev",
                "dev_test", "test", "dense_flops", "epoch_flops", "chance", "cluster", "status"]
@@ -219,7 +220,7 @@ def _frames(runs: list[Any], tasks: list[Any], evals: list[Any], notes: list[str
     notes = [*notes, *apart]
     t = pd.DataFrame(tasks).reindex(columns=_with(tasks, [*_TASK_FACTS, *_TASK_NUMBERS]))
     for column in t.columns.difference(
-        ["task", "domain", "kind", "provenance", "phase", "cluster", "status", "prepared", PREDICTED]
+        ["task", "domain", "kind", "provenance", "phase", "cluster", "status", "prepared", "chosen", PREDICTED]
     ):
         t[column] = pd.to_numeric(t[column], errors="coerce")
     t = t.merge(r[["run", *CARRIED]], on="run", how="left", validate="many_to_one")

@@ -1,7 +1,7 @@
 """What are runs called? By strategy; where one name stands for several codes or sets of options, by that as well."""
 
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,8 +15,8 @@ _LEFT_OUT = "none"
 def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """A label for each row of ``runs``, and a sentence for each name whose runs are kept apart.
 
-    A label names, on one board, one version of a strategy, one source of a plugin, and one set of options. The name of
-    a recipe that all share who name one is the board's, and does not stand in each label.
+    A label names, on one board, one version of a strategy, one source of a plugin, and one set of options. A
+    recipe that all share who train by one is the board's, and does not stand in each label.
     """
     runs = runs.assign(strategy=_without_common_recipe(runs))
     runs["strategy"] = [_with_method(*each) for each in zip(runs["strategy"], runs["options"], strict=True)]
@@ -47,24 +47,24 @@ def _with_method(strategy: Any, options: object) -> Any:
     return str(Written(written.name, {"method": options["method"], **written.options}))
 
 
-def common_recipe(strategies: Iterable[str]) -> str:
-    """The recipe that all of ``strategies`` share who name one; empty where there is none or where they differ.
+def common_recipe(runs: pd.DataFrame) -> str:
+    """The recipe of all of ``runs`` that train by one; empty where none does or where they differ.
 
-    Nor is there one where a strategy stands there with it and without: these are two.
+    Nor is there one where a strategy stands there with its name and without: these are two.
     """
-    written = [one for one in map(_parsed, strategies) if one is not None]
-    recipes = {str(one.options["recipe"]) for one in written if "recipe" in one.options}
+    recipes = set(runs["recipe"]) - {""}
+    written = [one for one in map(_parsed, runs["strategy"].unique()) if one is not None]
     apart = {str(one) for one in written if "recipe" not in one.options}
     if len(recipes) != 1 or apart & {_bare(one) for one in written if "recipe" in one.options}:
         return ""
-    return recipes.pop()
+    return str(recipes.pop())
 
 
 def _without_common_recipe(runs: pd.DataFrame) -> "pd.Series[Any]":
     """The strategy of each run, without the recipe that its board has in common."""
     strategies = runs["strategy"].copy()
     for _, mine in runs[runs["used"]].groupby("board"):
-        if common_recipe(mine["strategy"].unique()):
+        if common_recipe(mine):
             strategies[mine.index] = [
                 _bare(one) if (one := _parsed(text)) is not None and "recipe" in one.options else text
                 for text in mine["strategy"]

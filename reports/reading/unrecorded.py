@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.config.notation import Written, parse
+from harness.core.errors import UserError
 from harness.core.schema import TaskFacts
 from reports.statistics.metrics import chance_error
 
@@ -39,3 +41,23 @@ def constant_error(task: TaskFacts) -> float:
 def pretrained_on(weights_hash: str, recorded: str) -> str:
     """The stream that a net was pretrained on, in words of the notation; empty where nobody wrote it down."""
     return recorded or str(_table()["pretraining"].get(weights_hash, ""))
+
+
+FIRST = "v1"
+"""The recipe by which everything trained before recipes had names; runs of it do not record the name."""
+
+
+def recipe_of(options: Mapping[str, Any]) -> str:
+    """The recipe that a run with these options trained by; empty where it trains by none that has a name."""
+    return str(options.get("recipe", FIRST if "head_init" in options else ""))
+
+
+def with_recipe(strategy: str, options: Mapping[str, Any]) -> str:
+    """``strategy`` as it is written today for a run with these options: the first recipe by its name."""
+    if recipe_of(options) != FIRST or "recipe=" in strategy:
+        return strategy
+    try:
+        written = parse(strategy)
+    except UserError:
+        return strategy
+    return str(Written(written.name, {"recipe": FIRST, **written.options}))

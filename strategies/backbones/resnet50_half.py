@@ -50,7 +50,12 @@ def checkpoint(weights: str = "published") -> Checkpoint:
         num_features=1024,
         mean=(123.0, 117.0, 104.0),
         std=(1.0, 1.0, 1.0),
-        published=Published(WEIGHTS, _read, "ImageNet, then finetuned to detect sexual content"),
+        published=Published(
+            WEIGHTS,
+            _read,
+            "ImageNet, then finetuned to detect sexual content",
+            "BSD-2-Clause, Copyright 2016 Yahoo Inc.",
+        ),
     )
 
 

@@ -51,7 +51,9 @@ def checkpoint(weights: str = "published") -> Checkpoint:
         num_features=512,
         mean=(123.68, 116.779, 103.939) if ours else (255 * mean[0], 255 * mean[1], 255 * mean[2]),
         std=(_DEVIATION, _DEVIATION, _DEVIATION) if ours else (255 * std[0], 255 * std[1], 255 * std[2]),
-        published=Published(WEIGHTS, _read, "ImageNet"),
+        published=Published(
+            WEIGHTS, _read, "ImageNet", "BSD-2-Clause by its authors; converted under MIT, packaged under BSD-3-Clause"
+        ),
     )
 
 

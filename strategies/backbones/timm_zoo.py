@@ -1,6 +1,7 @@
 """How is a net of timm used as a backbone? Created without classifier: features after pooling."""
 
 import copy
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,17 @@ import timm
 import torch
 from torch import nn
 
-from harness.compute.backbone import Backbone
+from harness.compute.backbone import Backbone, Origin
 from harness.core.errors import UserError, unknown
-from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, sha256_of_tensors, told_by
+from strategies.backbones.weights import (
+    existing,
+    load_body,
+    own_file,
+    read_tensors,
+    sha256_of,
+    sha256_of_tensors,
+    told_by,
+)
 
 
 def timm_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
@@ -54,7 +63,35 @@ def timm_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
         build=build,
         find_weights=find_weights,
         find_pretraining=lambda: {} if weights in ("DEFAULT", "none") else told_by(existing(weights, written)),
+        find_origin=lambda: (
+            Origin() if weights == "none" else own_file(weights) if weights != "DEFAULT" else _origin(config)
+        ),
     )
+
+
+def _origin(config: Mapping[str, Any]) -> Origin:
+    """What timm knows of the weights of a net; its tags name the data, such as ``in1k`` or ``in22k_ft_in1k``."""
+    hub, url, tag = (str(config.get(key) or "") for key in ("hf_hub_id", "url", "tag"))
+    if not (hub or url):
+        return Origin(fetch="timm has none for this net: write weights=FILE or weights=none")
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    return Origin(
+        trained_on=f"{tag}, as timm's tag says" if tag else "",
+        source=f"https://huggingface.co/{hub}" if hub else url,
+        licence=str(config.get("license") or ""),
+        file=_in_hub(hub) if hub else folder / url.rpartition("/")[2],
+        fetch="timm downloads them at the first use",
+    )
+
+
+def _in_hub(name: str) -> Path:
+    """The weights of ``name`` among what the Hugging Face hub's client has downloaded; else the folder for them."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    for file in ("model.safetensors", "pytorch_model.bin"):
+        if isinstance(found := try_to_load_from_cache(name, file), str):
+            return Path(found)
+    return Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
 
 
 def _body(name: str, *, pretrained: bool = False) -> nn.Module:

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torchvision import models
 
-from harness.compute.backbone import Backbone
+from harness.compute.backbone import Backbone, Origin
 from harness.compute.sizes import without_weights
 from harness.core.errors import UserError, unknown
-from strategies.backbones.weights import existing, load_body, read_tensors, sha256_of, told_by
+from strategies.backbones.weights import existing, load_body, own_file, read_tensors, sha256_of, told_by
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -53,6 +53,18 @@ def torchvision_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
         build=build,
         find_weights=lambda: "" if weights == "none" else sha256_of(file()),
         find_pretraining=lambda: {} if entry is not None or weights == "none" else told_by(file()),
+        find_origin=lambda: Origin() if weights == "none" else own_file(weights) if entry is None else _origin(entry),
+    )
+
+
+def _origin(entry: Any) -> Origin:
+    licence = entry.meta.get("license", "none stated for the weights; torchvision's own is BSD-3-Clause")
+    return Origin(
+        trained_on=", ".join(entry.meta.get("_metrics", ())),
+        source=f"{entry.url} (torchvision's {entry})",
+        licence=licence,
+        file=_place(entry),
+        fetch="torchvision downloads them at the first use",
     )
 
 
@@ -75,12 +87,16 @@ def _filled(name: str, file: Path, head: str, written: str) -> nn.Module:
     return body.eval()
 
 
+def _place(entry: Any) -> Path:
+    file: str = entry.url.rpartition("/")[2]
+    return Path(torch.hub.get_dir()) / "checkpoints" / file
+
+
 def _downloaded(name: str, entry: Any) -> Path:
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path: Path = folder / entry.url.rpartition("/")[2]
+    path = _place(entry)
     if path.is_file():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     # The file's name ends in the first digits of its hash, which the download checks.
     digits = path.stem.rpartition("-")[2]
     try:

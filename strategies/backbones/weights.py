@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.compute.backbone import Origin
 from harness.core.errors import UserError
 from harness.learning.pretraining import pretraining_of
 
@@ -51,6 +52,11 @@ def existing(text: str, backbone: str) -> Path:
             "safetensors; write weights=none for random weights"
         )
     return path
+
+
+def own_file(text: str) -> Origin:
+    """The origin of weights in a file that a person named ``text``, of which nothing else is known."""
+    return Origin(source="a file of your own", file=Path(text).expanduser())
 
 
 def read_tensors(path: Path, backbone: str) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ over the data, LwF's teacher, the old images of a replay.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,6 +38,9 @@ METHODS: dict[str, dict[str, Any]] = {
 """Methods and the settings that they need, Avalanche's own examples where it gives any."""
 
 SHORT = {"SI": "SynapticIntelligence"}
+FIRST_STEP = 8
+"""The plain cost of a step is at most the budget by this, because nobody knows before what a method adds to it."""
+
 AFTERWARDS = {"EWC": 1.0, "MAS": 1.0}
 """Passes over the data, forward and backward, after training; their cost is held back."""
 
@@ -76,7 +79,7 @@ class Avalanche(Learner):
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        return version_with(self.recipe, 2)
+        return version_with(self.recipe, 3)
 
     def prepare(self, ctx: Context) -> None:
         with _without_notices():
@@ -99,6 +102,8 @@ class Avalanche(Learner):
         needs_one_of_each_class(task, ctx.meter.affordable(each * (1 + passes)))
         start_head(Classifier(net.body, net.heads[str(number)]), data, task, ctx, recipe)
         affordable = ctx.meter.affordable(each * (1 + passes))
+        # A method's own work in a step, such as a teacher's pass, shows when the step is done: none is too large.
+        recipe = replace(recipe, batch_size=max(1, min(recipe.batch_size, int(affordable / FIRST_STEP))))
         if affordable < len(data):
             data = data[stratified(data.labels, int(affordable), numpy_generator(ctx.seed, task.name, "subset"))]
         with _without_notices(), torch.enable_grad():

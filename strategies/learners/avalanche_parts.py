@@ -15,7 +15,8 @@ from harness.learning.batches import augmented, loss_of
 from harness.learning.context import Context
 from harness.learning.pacing import Pace
 from harness.learning.recipe import Settled
-from harness.learning.training import Diverged, clipped, scheduled
+from harness.learning.step import clipped, scheduled
+from harness.learning.training import Diverged
 from harness.learning.watch import Watch
 
 

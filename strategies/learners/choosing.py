@@ -19,7 +19,7 @@ from harness.learning.batches import loss_of, targets
 from harness.learning.context import Context
 from harness.learning.evaluation import mean_average_precision
 from harness.learning.recipe import Choice, Settled
-from harness.learning.training import Diverged, fit
+from harness.learning.training import Diverged
 from strategies.learners.stretch import stretch
 from strategies.learners.timing import forward_seconds
 
@@ -32,41 +32,48 @@ LEAST = 64
 CANDIDATES: tuple[Choice, ...] = ("end", "average", "start")
 
 
-def fit_chosen(net: nn.Module, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Choice:
-    """Train ``net`` with the budget that is left, then give it the weights that ``recipe`` chooses.
+Train = Callable[[nn.Module, Context], nn.Module]
+"""A net and a context with the budget of its training to the trained net, usually the same object."""
 
-    Returns:
-        Whose weights they are, which the last of ``ctx.trainings`` tells as well.
+
+def trained(net: nn.Module, train: Train, data: Examples, task: Task, ctx: Context, recipe: Settled) -> nn.Module:
+    """What ``train`` makes of ``net`` with the budget that is left, with the weights that ``recipe`` chooses.
+
+    Whose weights they are is told by the last of ``ctx.trainings`` as well.
 
     Raises:
         Diverged: the loss is no finite number any more, and the start is not what is chosen.
+        ValueError: start and end are nets of different shapes, of which no mean can be taken.
     """
-    plain, name = replace(recipe, choose="end"), task.name
     if recipe.choose == "end":
-        fit(net, data, ctx, name=name, recipe=plain)
-        return "end"
+        return train(net, ctx)
     asked = _asked(net, data, task, ctx) if recipe.choose == "dev" else 0
     choice = recipe.choose_else if recipe.choose == "dev" else recipe.choose
     if not asked and choice == "start":
-        net.eval()
-        return "start"  # Nothing that training would give is used.
-    start = {name: value.clone() for name, value in net.state_dict().items()}
+        return net.eval()  # Nothing that training would give is used.
+    start, end = {name: value.clone() for name, value in net.state_dict().items()}, net
     if asked:
         try:
             with ctx.meter.phase("validate"):
                 each = ctx.meter.price(net, ctx.shape(data)).flops
             flops = ctx.meter.remaining_flops - len(CANDIDATES) * asked * each
             with stretch(ctx, flops=flops, seconds=(1 - SHARE) * ctx.meter.remaining_seconds) as part:
-                fit(net, data, part, name=name, recipe=plain)
-            choice = _best_on_dev(net, start, asked, task, ctx)
+                end = train(net, part)
+            choice = _best_on_dev(_alike(end, start), start, asked, task, ctx)
         except Diverged:
             choice = "start"
     else:
-        fit(net, data, ctx, name=name, recipe=plain)
-    net.load_state_dict(weights_of(choice, start, net.state_dict()))
+        end = train(net, ctx)
+    _alike(end, start).load_state_dict(weights_of(choice, start, end.state_dict()))
     if ctx.trainings:
         ctx.trainings[-1] = replace(ctx.trainings[-1], chosen=choice)
-    return choice
+    return end
+
+
+def _alike(end: nn.Module, start: Mapping[str, Tensor]) -> nn.Module:
+    if {name: value.shape for name, value in end.state_dict().items()} != {n: v.shape for n, v in start.items()}:
+        raise ValueError("training made a net of another shape, so that nothing can be chosen; say choose=end")
+    return end
 
 
 def weights_of(choice: Choice, start: Mapping[str, Tensor], end: Mapping[str, Tensor]) -> dict[str, Tensor]:

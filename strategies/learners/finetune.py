@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,8 @@ from harness.learning.context import Context
 from harness.learning.evaluation import BEFORE
 from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Learner
-from strategies.learners.choosing import fit_chosen
+from harness.learning.training import fit
+from strategies.learners.choosing import trained
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
 from strategies.learners.recipes import known, settled, version_with
@@ -41,12 +42,15 @@ class Start:
 
 
 Train = Callable[[Classifier, Examples, Task, Context, Settled], Classifier]
-"""What a net becomes with the budget that is left."""
+"""What a net becomes with the budget of the context; the recipe is one that ``fit`` takes."""
 
 
 @dataclass
 class Finetune(Learner):
-    """Train the backbone, or the part of it that ``scope`` names, and a new head, for each task anew."""
+    """Train the backbone, or the part of it that ``scope`` names, and a new head, for each task anew.
+
+    Who trains in another way overrides :meth:`train`, and has the same head start, recipe and choice of weights.
+    """
 
     scope: Scope = "all"
     start: Start = Start()
@@ -79,11 +83,14 @@ class Finetune(Learner):
     def learn(self, task: Task, ctx: Context) -> None:
         self.learn_by(self.train, task, ctx)
 
-    def learn_by(self, train: Train, task: Task, ctx: Context, *, statistics_hold: bool = True) -> None:
-        """Start as ``start`` and the recipe say, then ``train``.
+    def learn_by(
+        self, train: Train, task: Task, ctx: Context, *, statistics_hold: bool = True, choose: bool = True
+    ) -> None:
+        """Start as ``start`` and the recipe say, then ``train``, then keep the weights that the recipe chooses.
 
         Args:
             statistics_hold: False where ``train`` itself removes weights, so that batch norm has to measure anew.
+            choose: False where ``train`` makes a net of another shape, of which start and end have no mean.
         """
         assert self._new_body is not None, "prepare comes before learn"
         net = ctx.classifier(task, self._new_body())
@@ -102,15 +109,22 @@ class Finetune(Learner):
         start_head(net, data, task, ctx, recipe)
         # Where training diverges, what it made of the net is what is scored.
         self.net = net
-        self.net = net = train(net, data, task, ctx, recipe)
+        plain, begun = replace(recipe, choose="end"), net
+
+        def train_in(_: nn.Module, part: Context) -> nn.Module:
+            return train(begun, data, task, part, plain)
+
+        ended = trained(net, train_in, data, task, ctx, recipe if choose else plain)
+        assert isinstance(ended, Classifier)
+        self.net = net = ended
         if self.start.init == "previous":
             self.begin_with(net.body)
         elif self.start.init == "nearest":
             self._learnt.append(net.body.state_dict())
 
     def train(self, net: Classifier, data: Examples, task: Task, ctx: Context, recipe: Settled) -> Classifier:
-        """``net``, trained by ``recipe``."""
-        fit_chosen(net, data, task, ctx, recipe)
+        """``net``, trained by ``recipe`` with the budget of ``ctx``."""
+        fit(net, data, ctx, name=task.name, recipe=recipe)
         return net
 
     def untrained(self, task: Task, ctx: Context) -> Callable[[Tensor], Tensor] | None:

@@ -77,8 +77,10 @@ def settled(
         body: as in :func:`looked_up`.
         statistics_hold: batch-norm statistics belong to the weights of the body.
         drawn: the weights were drawn anew; statistics then belong to nothing, even where a head was solved with them.
+            Recipes are searched for on pretrained weights, so that a named one says nothing here: what is not written
+            is that of ``v1``.
     """
-    entry = looked_up(recipe, net, ctx, body=body)
+    entry = {} if drawn else looked_up(recipe, net, ctx, body=body)
     # A head that was solved fits the statistics with which its features were made, whatever they are.
     hold = (statistics_hold or recipe.starts_head(entry)) and not drawn
     return recipe.settled(statistics_hold=hold, entry=entry)

@@ -12,17 +12,17 @@ from streams.data.prepared import Array
 
 
 def collected(
-    pairs: Iterable[tuple[Image.Image, Any]], *, spans: Mapping[str, Span] | None = None
+    pairs: Iterable[tuple[Image.Image, Any]], *, spans: Mapping[str, Span] | None = None, side: int = SIDE
 ) -> tuple[Array, Array]:
-    """Images (n, 64, 64, 3) as :func:`streams.data.images.color` makes them, on disk, and their labels."""
+    """Images (n, side, side, 3) as :func:`streams.data.images.color` makes them, on disk, and their labels."""
     labels = []
     with tempfile.TemporaryFile() as file:
         for image, label in pairs:
-            file.write(color(image, spans=spans).tobytes())
+            file.write(color(image, side, spans=spans).tobytes())
             labels.append(label)
         file.flush()
         if not labels:
-            return np.empty((0, SIDE, SIDE, 3), np.uint8), np.empty(0, np.int64)
+            return np.empty((0, side, side, 3), np.uint8), np.empty(0, np.int64)
         # The mapping keeps the unnamed file alive.
-        images = np.memmap(file, np.uint8, "r", shape=(len(labels), SIDE, SIDE, 3))
+        images = np.memmap(file, np.uint8, "r", shape=(len(labels), side, side, 3))
     return images, np.array(labels)

@@ -1,4 +1,4 @@
-"""Which images are the same? Those whose 64 x 64 pixels are; and nearly so, those that differ as copies of one do."""
+"""Which images are the same? Those whose stored pixels are; and nearly so, those that differ as copies of one do."""
 
 import hashlib
 from collections.abc import Iterable

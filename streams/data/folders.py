@@ -21,7 +21,7 @@ from streams.data.collected import collected
 from streams.data.contents import Contents, contents, counted
 from streams.data.duplicates import linked, pixel_hashes, same
 from streams.data.hashes import content_hashes
-from streams.data.images import SPANS, Span, decoded, extremes, span
+from streams.data.images import SIDE, SPANS, Span, decoded, extremes, span
 from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array
 from streams.data.progress import progressing
@@ -35,8 +35,8 @@ VERSION = 2
 _LOG = logging.getLogger("harness")
 
 
-def folder_arrays(folder: Path | Contents, protocol: Protocol = Protocol()) -> dict[str, Array]:
-    """Images, labels and splits; classes are numbered in the order of their names.
+def folder_arrays(folder: Path | Contents, protocol: Protocol = Protocol(), *, side: int = SIDE) -> dict[str, Array]:
+    """Images (n, side, side, 3), labels and splits; classes are numbered in the order of their names.
 
     Without split folders all images are cut 56/12/12/20. With train and test (or train and validation, which is the
     test then), train is cut 70/15/15; with train, validation and test, train is cut 80/20 and validation is dev_test;
@@ -47,7 +47,7 @@ def folder_arrays(folder: Path | Contents, protocol: Protocol = Protocol()) -> d
         UserError: as :func:`streams.data.contents.contents`; an image that cannot be read; or a split would be empty.
     """
     found = cut(folder if isinstance(folder, Contents) else contents(folder), protocol)
-    images, labels = _collected(found)
+    images, labels = _collected(found, side)
     groups = same(pixel_hashes(images))
     rule = halved_validation if protocol.halve_test and len(found.parts) == 2 else official_splits
     together = linked(groups, belonging_together(found, protocol))
@@ -67,11 +67,15 @@ def class_names(folder: Path) -> list[str]:
     return list(contents(folder).classes)
 
 
-def folder_stamp(folder: Contents, protocol: Protocol = Protocol()) -> str:
-    """A name for what the files hold and how they are cut: other bytes or parts are another, another place is not."""
+def folder_stamp(folder: Contents, protocol: Protocol = Protocol(), *, side: int = SIDE) -> str:
+    """A name for what the files hold, how they are cut and stored: other bytes, parts or sides are another.
+
+    Another place is not.
+    """
     found = cut(folder, protocol)
     tied = belonging_together(found, protocol).tolist() if protocol.together else ""
-    text = hashlib.sha256(f"{VERSION} {protocol} {tied}".encode())
+    stored = "" if side == SIDE else f" {side} px"
+    text = hashlib.sha256(f"{VERSION} {protocol} {tied}{stored}".encode())
     hashes = iter(content_hashes(found.folder, [file for file, _ in found.files()]))
     for name, part in zip(found.names, found.parts, strict=True):
         text.update(f"\n{name} {len(found.classes)}".encode())
@@ -80,11 +84,11 @@ def folder_stamp(folder: Contents, protocol: Protocol = Protocol()) -> str:
     return text.hexdigest()[:32]
 
 
-def _collected(found: Contents) -> tuple[Array, Array]:
+def _collected(found: Contents, side: int) -> tuple[Array, Array]:
     """All images and labels. Modes without a span of their own get one for the whole folder, from all its images."""
     met: dict[str, Span] = {}
     frames: list[Path] = []
-    images, labels = collected(_pairs(found, met, frames))
+    images, labels = collected(_pairs(found, met, frames), side=side)
     spans = {mode: span(mode, low, high) for mode, (low, high) in met.items()}
     for mode, (black, white) in spans.items():
         what = "floats" if mode == "F" else "32-bit whole numbers"
@@ -93,7 +97,7 @@ def _collected(found: Contents) -> tuple[Array, Array]:
         more = f" and {len(frames) - 1} more" if len(frames) > 1 else ""
         _LOG.warning("%s%s hold several frames or pages; the first is taken", frames[0], more)
     if any(spans[mode] != SPANS[mode][0] for mode in spans):
-        images, labels = collected(_pairs(found, {}, []), spans=spans)
+        images, labels = collected(_pairs(found, {}, []), spans=spans, side=side)
     return images, labels
 
 

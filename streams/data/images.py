@@ -1,4 +1,7 @@
-"""How does an image of any size and mode become 64 x 64 uint8? As NEVIS'22: the largest central square, resized."""
+"""How does an image of any size and mode become 64 x 64 uint8? As NEVIS'22: the largest central square, resized.
+
+64 px unless a stream is asked for another side; a square image that has the side already is not resampled.
+"""
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +15,9 @@ from harness.core.errors import UserError
 from streams.data.prepared import Array
 
 SIDE = 64
+"""Side of stored images in pixels, where no other is asked for."""
+
+_SIDES = range(8, 1025)
 
 MOST_PIXELS = 178_956_970
 """A larger image is refused, as Pillow does by default: a small file can claim to be one that fills the memory."""
@@ -26,6 +32,17 @@ _NOT_IMAGES = {
     b"version https://git-lfs": "is a pointer of Git LFS and not the file itself; 'git lfs pull' fetches it",
     b"<": "is a page or a drawing in XML and no image of pixels; download it again",
 }
+
+
+def checked_side(side: int) -> int:
+    """``side``, if images can be stored so.
+
+    Raises:
+        UserError: it is not from 8 to 1024 px.
+    """
+    if side not in _SIDES:
+        raise UserError(f"side={side}: expected the side of stored images in pixels, from {_SIDES[0]} to {_SIDES[-1]}")
+    return side
 
 
 def open_image(path: Path) -> Image.Image:
@@ -107,7 +124,7 @@ def _what_else(path: Path) -> str:
 
 
 def square(image: Image.Image, side: int = SIDE) -> Image.Image:
-    """The largest central square of ``image``, resized bilinearly to ``side``."""
+    """The largest central square of ``image``, resized bilinearly to ``side``; pixels stay where it has that side."""
     width, height = image.size
     edge = min(width, height)
     left, top = (width - edge) // 2, (height - edge) // 2

@@ -6,6 +6,7 @@ from harness.config.notation import Written
 from harness.core.errors import UserError, unknown
 from harness.core.stream import Stream
 from harness.core.task import Task
+from streams.data.images import SIDE, checked_side
 from streams.nevis22.emulated import emulated_task
 from streams.nevis22.table import Entry, Variant, entries
 
@@ -24,6 +25,7 @@ def nevis22(
     seed: int = 0,
     subset: int = 0,
     subset_seed: int = 0,
+    side: int = SIDE,
 ) -> Stream:
     """NEVIS'22 (arXiv 2211.11747): all 106 tasks in their order of years, and its shorter variants.
 
@@ -39,9 +41,11 @@ def nevis22(
         seed: another seed emulates other worlds of the same design.
         subset, subset_seed: for random_subset, how many tasks it has, the 14 held-out ones included, and the seed by
             which the others are drawn.
+        side: with ``source=real``, the side of the stored images in pixels; emulated ones are drawn at 64.
 
     Raises:
-        UserError: there is no task of a name in ``tasks``; real images are missing (they are listed), or damaged.
+        UserError: an option is out of place; there is no task of a name in ``tasks``; real images are missing (they are
+            listed), or damaged.
     """
     asked: dict[str, object] = {
         "variant": variant,
@@ -50,7 +54,7 @@ def nevis22(
         "skip_missing": skip_missing,
         "seed": seed,
     }
-    asked |= {"partial": partial, "subset": subset, "subset_seed": subset_seed}
+    asked |= {"partial": partial, "subset": subset, "subset_seed": subset_seed, "side": side}
     usual: dict[str, object] = {
         "variant": "full",
         "source": "emulated",
@@ -58,11 +62,13 @@ def nevis22(
         "skip_missing": False,
         "seed": 0,
     }
-    usual |= {"partial": "refuse", "subset": 0, "subset_seed": 0}
+    usual |= {"partial": "refuse", "subset": 0, "subset_seed": 0, "side": SIDE}
     if skip_missing and source != "real":
         raise UserError(f"skip_missing=True is for source=real; with source={source} no task is missing")
     if partial == "allow" and source == "emulated":
         raise UserError("partial=allow is for source=real or best; with source=emulated no task is partial")
+    if checked_side(side) != SIDE and source != "real":
+        raise UserError(f"side={side} is for source=real; with source={source} images are drawn at {SIDE} px")
     if (subset or subset_seed) and variant != "random_subset":
         raise UserError(f"subset and subset_seed are for variant=random_subset; variant={variant} has its own tasks")
     chosen = entries(variant, subset=subset, subset_seed=subset_seed)
@@ -72,17 +78,19 @@ def nevis22(
             if name not in known:
                 raise unknown(f"task of nevis22 {variant} named", name, known)
         chosen = [entry for entry in chosen if entry.name in tasks]
-    found = _tasks(chosen, source, skip_missing=skip_missing, partial=partial == "allow", seed=seed)
+    found = _tasks(chosen, source, skip_missing=skip_missing, partial=partial == "allow", seed=seed, side=side)
     options = {key: value for key, value in asked.items() if value != usual[key]}
     return Stream(str(Written("nevis22", options)), VERSION, found)
 
 
-def _tasks(chosen: list[Entry], source: Source, *, skip_missing: bool, partial: bool, seed: int) -> tuple[Task, ...]:
+def _tasks(
+    chosen: list[Entry], source: Source, *, skip_missing: bool, partial: bool, seed: int, side: int
+) -> tuple[Task, ...]:
     if source == "emulated":
         return tuple(emulated_task(entry, seed=seed) for entry in chosen)
     from streams.nevis22.real import present, real_task
 
-    at_hand = {dataset: present(dataset) for dataset in dict.fromkeys(entry.dataset for entry in chosen)}
+    at_hand = {dataset: present(dataset, side=side) for dataset in dict.fromkeys(entry.dataset for entry in chosen)}
     missing = [dataset for dataset, there in at_hand.items() if not there]
     if source == "real" and missing and (not skip_missing or len(missing) == len(at_hand)):
         raise UserError(
@@ -92,6 +100,6 @@ def _tasks(chosen: list[Entry], source: Source, *, skip_missing: bool, partial: 
         )
     kept = [entry for entry in chosen if at_hand[entry.dataset] or source == "best"]
     return tuple(
-        real_task(entry, partial=partial) if at_hand[entry.dataset] else emulated_task(entry, seed=seed)
+        real_task(entry, partial=partial, side=side) if at_hand[entry.dataset] else emulated_task(entry, seed=seed)
         for entry in kept
     )

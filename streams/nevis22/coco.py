@@ -16,7 +16,7 @@ from PIL import Image
 from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from streams.data.collected import collected
-from streams.data.images import open_image
+from streams.data.images import SIDE, open_image
 from streams.data.official import official_splits
 from streams.data.prepared import Array
 from streams.data.stored import with_splits
@@ -53,7 +53,7 @@ class CocoCrops:
         """Whether the annotations and the folders of images are there."""
         return all(self._annotations(part).is_file() and (self.folder / part).is_dir() for part in _PARTS)
 
-    def arrays(self, *, download: bool = False) -> dict[str, Array]:
+    def arrays(self, *, download: bool = False, side: int = SIDE) -> dict[str, Array]:
         """All crops, labels and splits.
 
         Raises:
@@ -63,7 +63,7 @@ class CocoCrops:
             raise UserError(f"COCO is not downloaded: unpack its 2017 images and annotations into {self.folder}")
         parts = [self._pictures(part) for part in _PARTS]
         pictures = [picture for part in parts for picture in part]
-        images, labels = collected(_crops(pictures))
+        images, labels = collected(_crops(pictures), side=side)
         first = np.array([picture.things[0][0] for picture in pictures])
         of_pictures = official_splits(first, [len(part) for part in parts], numpy_generator(0, self.name))
         owner = np.repeat(np.arange(len(pictures)), [len(picture.things) for picture in pictures])

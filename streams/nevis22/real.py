@@ -21,6 +21,7 @@ from harness.storage.cache import cache_folder
 from streams.data.collected import collected
 from streams.data.contents import contents
 from streams.data.folders import folder_arrays, folder_stamp
+from streams.data.images import SIDE
 from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array, is_prepared, prepared
 from streams.data.progress import progressing
@@ -44,7 +45,7 @@ class Reader:
     splits: Callable[..., dict[Split, Array]] = official_splits
     change: Callable[[Image.Image, int, int], Image.Image] | None = None
 
-    def arrays(self, *, download: bool = False) -> dict[str, Array]:
+    def arrays(self, *, download: bool = False, side: int = SIDE) -> dict[str, Array]:
         """All images, labels and splits.
 
         Raises:
@@ -52,7 +53,7 @@ class Reader:
         """
         pieces = [self._part(part, download=download) for part in self.parts]
         counts = [len(piece) for piece in pieces]
-        images, labels = collected(self._pairs(pieces))
+        images, labels = collected(self._pairs(pieces), side=side)
         splits = self.splits(labels, counts, numpy_generator(0, self.name))
         return with_splits({"images": images, "labels": labels}, splits)
 
@@ -195,12 +196,12 @@ def own_folder(dataset: str) -> Path:
     return data_folder() / "nevis22" / dataset.replace("/", "-")
 
 
-def present(dataset: str) -> bool:
-    """Whether the real images of ``dataset`` are at hand, prepared or as files."""
+def present(dataset: str, *, side: int = SIDE) -> bool:
+    """Whether the real images of ``dataset`` are at hand, prepared at ``side`` px or as files."""
     reader = READERS.get(dataset)
     return (
         own_folder(dataset).is_dir()
-        or is_prepared(_set_name(dataset))
+        or is_prepared(_set_name(dataset, side))
         or (dataset == "fashion_mnist" and _DEBIAN.is_dir())
         or (reader is not None and reader.present())
     )
@@ -212,14 +213,15 @@ def fetch(dataset: str) -> None:
     Raises:
         UserError: it cannot be downloaded.
     """
-    prepared(_set_name(dataset), lambda: READERS[dataset].arrays(download=True))
+    prepared(_set_name(dataset, SIDE), lambda: READERS[dataset].arrays(download=True))
 
 
-def real_task(entry: Entry, *, partial: bool = False) -> Task:
+def real_task(entry: Entry, *, partial: bool = False, side: int = SIDE) -> Task:
     """The task of ``entry`` from its real images, which :func:`present` found.
 
     Args:
         partial: take a folder that lacks classes; the task's provenance says so.
+        side: of the stored images in pixels.
 
     Raises:
         UserError: they are damaged, or are not of as many classes as the table says.
@@ -239,11 +241,12 @@ def real_task(entry: Entry, *, partial: bool = False) -> Task:
             )
             raise UserError(f"{folder} holds {held} classes, but {dataset} has {expected}; {mend}")
         provenance = Provenance.PARTIAL if held < expected else Provenance.REAL
-        stored = prepared(f"real/{folder_stamp(found, protocol)}", lambda: folder_arrays(found, protocol))
+        stamp = folder_stamp(found, protocol, side=side)
+        stored = prepared(f"real/{stamp}", lambda: folder_arrays(found, protocol, side=side))
     elif dataset == "fashion_mnist" and _DEBIAN.is_dir():
-        stored = prepared(_set_name(dataset), lambda: fashion_mnist(_DEBIAN))
+        stored = prepared(_set_name(dataset, side), lambda: fashion_mnist(_DEBIAN, side=side))
     else:
-        stored = prepared(_set_name(dataset), READERS[dataset].arrays)
+        stored = prepared(_set_name(dataset, side), lambda: READERS[dataset].arrays(side=side))
     labels = stored.array("labels")
     classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
     kind = Kind.BINARY if entry.kind is not Kind.MULTILABEL and classes == 2 else entry.kind
@@ -260,7 +263,7 @@ def real_task(entry: Entry, *, partial: bool = False) -> Task:
     )
 
 
-def fashion_mnist(folder: Path) -> dict[str, Array]:
+def fashion_mnist(folder: Path, *, side: int = SIDE) -> dict[str, Array]:
     """Fashion-MNIST from its four IDX files, as Debian's package dataset-fashion-mnist installs them.
 
     Raises:
@@ -269,7 +272,7 @@ def fashion_mnist(folder: Path) -> dict[str, Array]:
     images = [_idx(folder / f"{part}-images-idx3-ubyte.gz", 3) for part in ("train", "t10k")]
     labels = [_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1) for part in ("train", "t10k")]
     pairs = zip(np.concatenate(images), np.concatenate(labels), strict=True)
-    stored, classes = collected((Image.fromarray(image), int(label)) for image, label in pairs)
+    stored, classes = collected(((Image.fromarray(image), int(label)) for image, label in pairs), side=side)
     splits = official_splits(classes, [len(part) for part in labels], numpy_generator(0, "FashionMNIST"))
     return with_splits({"images": stored[..., :1], "labels": classes}, splits)
 
@@ -286,5 +289,5 @@ def _idx(path: Path, dimensions: int) -> Array:
         raise UserError(f"{path} cannot be read ({error}); install or download it again") from error
 
 
-def _set_name(dataset: str) -> str:
-    return f"real/{dataset.replace('/', '-')}-1"
+def _set_name(dataset: str, side: int) -> str:
+    return f"real/{dataset.replace('/', '-')}-1{'' if side == SIDE else f'-{side}px'}"

@@ -64,6 +64,10 @@ class Rogue(Finetune):
         resource.setrlimit(resource.RLIMIT_AS, (1 << 36, 1 << 36))
         torch.ones(1 << 40)
 
+    def overfills(self, task: Task, ctx: Context) -> None:
+        """The memory of a GPU, as torch says it."""
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
     def fills(self, task: Task, ctx: Context) -> None:
         """The disk, as far as this process can tell."""
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))

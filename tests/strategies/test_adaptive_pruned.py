@@ -15,7 +15,7 @@ SMALL = {"backbone": "timm:test_resnet(weights=none)", "size": 32}
 
 
 def test_pruning_on_the_way_ends_with_the_share_that_was_asked_for(run: Start) -> None:
-    learnt = run("adaptive_pruned(flops=0.6, stages=3)", epochs=1, **SMALL).learn()
+    learnt = run("adaptive_pruned(recipe=v1, flops=0.6, stages=3)", epochs=1, **SMALL).learn()
     dense = flops_forward(learnt.ctx.body(), 2, 3, 32, 32)
     assert flops_forward(learnt.net.body, 2, 3, 32, 32) / dense == pytest.approx(0.6, abs=0.06)
     assert 0.97 * learnt.meter.flops_budget < learnt.meter.spent_flops <= learnt.meter.flops_budget * (1 + 1e-9)

@@ -65,7 +65,7 @@ def _price(name: str, args: Any, out: list[Tensor]) -> float:
 @pytest.mark.parametrize("spec", [*(name for name in entries("strategies") if name != "as_trained"), *MORE])
 def test_what_is_charged_is_what_is_done_within_2_percent(spec: str) -> None:
     setting = Setting(backbone=BACKBONE, size=32)
-    trial = Trial(spec, make("streams", "tiny:bars"), make("backbones", BACKBONE), setting, Budget.parse("3ep"))
+    trial = Trial(spec, make("streams", "tiny:bars"), make("backbones", BACKBONE), setting, Budget.parse("1.5ep"))
     with Done() as before:
         attempt = Attempt(trial)
     # What is solved by an algorithm without tensors is charged by its formula, on top.

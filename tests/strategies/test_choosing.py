@@ -15,12 +15,12 @@ from strategies.learners.choosing import weights_of
 
 SMALL = "timm:test_efficientnet(weights=none)"
 Run = Callable[..., Any]
-RUINED = "finetune(head_init=ridge, lr=3.0, head_lr=30.0"
+RUINED = "finetune(recipe=v1, head_init=ridge, lr=3.0, head_lr=30.0"
 
 
 def test_a_start_that_training_ruins_is_kept(run: Run) -> None:
     torch.manual_seed(0)  # The weights of the small net are drawn.
-    start = run("finetune(head_init=ridge, choose=start)", epochs=2, backbone=SMALL).learn()
+    start = run("finetune(recipe=v1, head_init=ridge, choose=start)", epochs=2, backbone=SMALL).learn()
     torch.manual_seed(0)
     one = run(f"{RUINED}, choose=dev)", epochs=2, backbone=SMALL).learn()
     assert one.ctx.trainings[-1].chosen == "start"
@@ -58,5 +58,5 @@ def test_a_named_recipe_starts_heads_clips_and_is_charged_within_the_budget(run:
     one = run("finetune(recipe=v2)", epochs=0.3).learn()
     assert one.meter.flops["extract"] > 0
     assert one.meter.spent_flops <= one.meter.flops_budget
-    assert one.accuracy() > run("finetune", epochs=0.3).learn().accuracy()
+    assert one.accuracy() > run("finetune(recipe=v1)", epochs=0.3).learn().accuracy()
     assert one.task.sizes[Split.DEV] >= choosing.LEAST

@@ -8,37 +8,44 @@ import pytest
 import torch
 from torch import nn
 
-from harness.compute.flops import flops_train
+from harness.compute.flops import flops_forward, flops_train
 from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.composition import Composition
-from harness.learning.context import Context
 from harness.learning.recipe import Settled
 from harness.learning.strategy import Infeasible
 from strategies.learners.nearest import neighbor_score, start_nearest
+from strategies.learners.starting import recalibrate
 
 Start = Callable[..., Any]
-SPECS = [
-    "finetune", "finetune(init=scratch)", "finetune(init=previous)", "finetune(init=nearest)", "finetune(scope=norm)",
-    "finetune(scope=last_stage)",
-    "finetune(scope=head)", "finetune(head_init=ridge)", "finetune(head_init=ncm)", "finetune(head_init=probe)",
-    "linear_probe", "linear_probe(charge=uncached)", "ncm", "ridge", "knn",
-    "channel_pruned(flops=0.5)", "filter_pruned(keep=0.5)",
+LEAST = {
+    "finetune": 0.15, "finetune(init=previous)": 0.15, "finetune(init=nearest)": 0.15, "finetune(scope=norm)": 0.15,
+    "finetune(scope=last_stage)": 0.2, "finetune(scope=head)": 0.25, "finetune(head_init=ridge)": 0.35,
+    "finetune(head_init=ncm)": 0.4, "finetune(head_init=probe)": 0.35, "linear_probe": 0.5,
+    "linear_probe(charge=uncached)": 0.25, "ncm": 0.5, "ridge": 0.55, "knn": 0.5,
+}  # fmt: skip
+"""What must be right of ten digits after 0.3 epochs at 32 px; chance is 0.1, and 0.14 two standard errors above it."""
+FROM_FEW_UNITS = [
+    "finetune(init=scratch)", "channel_pruned(flops=0.5)", "filter_pruned(keep=0.5)",
     "filter_pruned(score=random, recalibrate_bn=64)", "filter_pruned(init=scratch)", "ot_fused(keep=0.5)",
     "ot_fused(layout=channel, target_mass=free)",
 ]  # fmt: skip
+"""Without pretraining, or with units removed, a net needs more images: a small one gets three epochs."""
 CHARGES = ("cached", "uncached")
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_a_budget_is_used_and_not_exceeded_by_more_than_a_step(spec: str, run: Start) -> None:
-    learnt = run(spec, epochs=0.3).learn()
+@pytest.mark.parametrize("spec", [*LEAST, *FROM_FEW_UNITS])
+def test_a_budget_is_used_and_not_exceeded_and_something_is_learnt_for_it(spec: str, run: Start) -> None:
+    if spec in LEAST:
+        learnt, least = run(spec, epochs=0.3).learn(), LEAST[spec]
+    else:
+        learnt, least = run(spec, epochs=3, backbone="timm:test_resnet(weights=none)").learn(), 0.6
     assert learnt.meter.spent_flops <= learnt.meter.flops_budget * (1 + 1e-9)
     assert learnt.meter.spent_flops > 0.8 * learnt.meter.flops_budget
-    assert learnt.accuracy() >= 0.05
+    assert learnt.accuracy() >= least
 
 
 def test_a_probe_without_a_cache_gives_the_same_head_and_pays_for_every_look(run: Start) -> None:
@@ -60,9 +67,9 @@ def test_frozen_features_tell_digits_apart_at_a_third_of_an_epoch(spec: str, lea
     assert run(spec, epochs=0.4).learn().accuracy() >= least
 
 
-def test_a_pruned_net_learns_digits_in_a_few_epochs(run: Start) -> None:
-    assert run("filter_pruned(keep=0.5)", epochs=2, size=64).learn().accuracy() >= 0.5
-    assert run("ot_fused(keep=0.5)", epochs=2, size=64).learn().accuracy() >= 0.5
+def test_a_pruned_net_learns_digits_in_an_epoch(run: Start) -> None:
+    assert run("filter_pruned(keep=0.5)", epochs=1, size=64).learn().accuracy() >= 0.5
+    assert run("ot_fused(keep=0.5)", epochs=1, size=64).learn().accuracy() >= 0.5
 
 
 @pytest.mark.parametrize("spec", ["finetune", "linear_probe", "ridge", "filter_pruned(keep=0.5)"])
@@ -102,7 +109,15 @@ def test_fewer_trainable_weights_cost_less(run: Start) -> None:
 
 def test_batch_norm_measured_anew_is_charged_and_is_measured(run: Start) -> None:
     learnt = run("filter_pruned(recalibrate_bn=64)", epochs=0.3).learn()
-    assert 60 <= learnt.meter.flops["recalibrate"] / (learnt.meter.flops["train"] / 3 / learnt.meter.examples) <= 500
+    assert learnt.meter.flops["recalibrate"] == 64 * flops_forward(learnt.net.body, 2, 3, 32, 32) / 2
+    body, data = learnt.ctx.body(), learnt.task.load(Split.TRAIN)[:48]
+    learnt.ctx.meter = ComputeMeter()
+    recalibrate(body, data, learnt.ctx, images=48, name="all of them")
+    first = next(module for module in body.modules() if isinstance(module, nn.BatchNorm2d))
+    with torch.inference_mode():
+        seen = next(m for m in body.modules() if isinstance(m, nn.Conv2d))(learnt.ctx.inputs(data))
+    torch.testing.assert_close(first.running_mean, seen.mean((0, 2, 3)), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(first.running_var, seen.var((0, 2, 3)), rtol=1e-3, atol=1e-2)
 
 
 def test_a_state_taken_back_goes_on_as_if_nothing_had_happened(run: Start) -> None:
@@ -171,7 +186,7 @@ def test_methods_of_avalanche_keep_the_budget_over_two_tasks(method: str, run: S
         one.task = replace(one.task, name=name)
         one.meter = ComputeMeter(flops=one.meter.flops_budget)
         one.learn()
-        assert 0.6 < one.meter.spent_flops / one.meter.flops_budget < 1.2
+        assert 0.8 < one.meter.spent_flops / one.meter.flops_budget <= 1 + 1e-9
     assert one.strategy.shares_weights
     one.task = replace(one.task, name="first")
     assert logits(one).shape == (200, 10)
@@ -205,29 +220,20 @@ def test_an_unknown_method_of_avalanche_is_answered_with_the_nearest() -> None:
         make("strategies", "avalanche(method=Repaly)")
 
 
-def test_the_probes_file_is_short() -> None:
-    import inspect
-
-    import strategies.learners.linear_probe
-
-    assert len(inspect.getsource(strategies.learners.linear_probe).splitlines()) < 70
-
-
-def test_a_multilabel_task_is_learnt_by_heads_in_closed_form(digits: Task, run: Start) -> None:
-    one = run("ridge", epochs=0.4)
+@pytest.mark.parametrize("spec", ["ridge", "ncm", "knn"])
+def test_classes_written_as_labels_are_learnt_as_classes(spec: str, digits: Task, run: Start) -> None:
+    """A digit that has the label of its class and no other: a solved head must tell it as well as the class itself."""
 
     def load(split: Split) -> Any:
         examples = digits.load(split)
-        return type(examples)(
-            examples.images, nn.functional.one_hot(torch.from_numpy(examples.labels), 10).byte().numpy()
-        )
+        labels = nn.functional.one_hot(torch.from_numpy(examples.labels), 10).byte().numpy()
+        return type(examples)(examples.images, labels)
 
-    truth = digits.load(Split.DEV_TEST).labels
-    for spec in ("ridge", "ncm", "knn"):
-        one = run(spec, epochs=0.4)
-        one.task = replace(one.task, load=load, kind="multilabel")
-        assert isinstance(one.ctx, Context)
-        assert float((logits(one.learn()).argmax(dim=1).numpy() == truth).mean()) > 0.4
+    one = run(spec, epochs=0.4)
+    one.task = replace(one.task, load=load, kind="multilabel")
+    as_labels, as_classes = (logits(each.learn()).argmax(dim=1) for each in (one, run(spec, epochs=0.4)))
+    assert float((as_labels == as_classes).float().mean()) >= 0.95
+    assert float((as_labels.numpy() == digits.load(Split.DEV_TEST).labels).mean()) >= 0.55
 
 
 @pytest.mark.parametrize(
@@ -235,8 +241,9 @@ def test_a_multilabel_task_is_learnt_by_heads_in_closed_form(digits: Task, run: 
     [
         ("finetune", "frozen"),
         ("finetune(init=scratch)", "batch"),
-        ("filter_pruned", "batch"),
-        ("filter_pruned(head_init=ridge)", "frozen"),
+        ("filter_pruned(recipe=v1)", "batch"),
+        ("filter_pruned", "frozen"),
+        ("filter_pruned(recipe=v1, head_init=ridge)", "frozen"),
         ("filter_pruned(head_init=ridge, init=scratch)", "batch"),
         ("filter_pruned(norm=frozen)", "frozen"),
     ],

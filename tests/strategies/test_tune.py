@@ -23,8 +23,8 @@ def test_a_search_is_charged_and_stays_in_its_share(run: Start) -> None:
 
 
 def test_of_two_rates_the_one_that_learns_is_found(run: Start) -> None:
-    for spec in ("tune(rates=[0.001, 100.0])", "tune(rates=[100.0, 1000000.0])"):
-        one = run(spec, epochs=8, **TINY)
+    for rates in ("[0.001, 100.0]", "[100.0, 1000000.0]"):
+        one = run(f"tune(strategy=finetune(recipe=v1), rates={rates})", epochs=8, **TINY)
         one.ctx.meter = one.meter
         with one.meter:
             found = one.strategy._found(one.task.for_learning(), one.ctx)
@@ -33,8 +33,8 @@ def test_of_two_rates_the_one_that_learns_is_found(run: Start) -> None:
 
 
 def test_what_is_learnt_after_the_search_is_what_the_winner_learns_alone(run: Start) -> None:
-    tuned = run("tune(rates=[1.0, 0.0001])", epochs=1.5, **TINY).learn()
-    alone = run("finetune", epochs=1.5, **TINY)
+    tuned = run("tune(strategy=finetune(recipe=v1), rates=[1.0, 0.0001])", epochs=1.5, **TINY).learn()
+    alone = run("finetune(recipe=v1)", epochs=1.5, **TINY)
     alone.meter.flops_budget = tuned.meter.flops_budget - tuned.meter.flops["search"]
     alone.learn()
     weights = (one.net.state_dict() for one in (alone.strategy, tuned.strategy._tuned))

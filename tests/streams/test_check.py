@@ -49,6 +49,14 @@ def test_a_sound_set_has_nothing_wrong(place: Path) -> None:
     assert list(found.lines()) == ["images of 64 x 64 to 64 x 64 pixels"]
 
 
+def test_images_stored_with_another_side_are_checked_alike(place: Path) -> None:
+    _picture(90).save(place / "a" / "train" / "cat" / "x.png")
+    _picture(90).save(place / "a" / "test" / "cat" / "x.bmp")
+    usual, large = check(_spec(place)), check(f"folder(name='{place}/s.toml', side=100)")
+    assert large == usual
+    assert list(large[0].equal.values()) == [1]
+
+
 def test_equal_near_and_contradicting_images_are_counted(place: Path) -> None:
     train, test = place / "a" / "train", place / "a" / "test"
     for i in range(3):

@@ -367,3 +367,38 @@ def test_a_task_may_say_how_its_folder_is_cut(tmp_path) -> None:
     assert list(sizes.values()) == [[13, 3, 3, 5], [11, 3, 2, 8], [11, 3, 2, 8]]
     with pytest.raises(UserError, match="no regular expression"):
         folder(name=_declare(tmp_path, ONE + "together = '('\n"))
+
+
+def _noise(place: Path, side: int, n: int = 8) -> Path:
+    draws = np.random.default_rng(side)
+    for name in ("cat", "dog"):
+        for i in range(n):
+            pixels = draws.integers(0, 255, (side, side, 3)).astype(np.uint8)
+            _save(place / name / f"{i}.png", Image.fromarray(pixels))
+    return place
+
+
+@pytest.mark.parametrize("side", [8, 33, 64, 96])
+def test_images_that_have_the_side_already_are_stored_pixel_by_pixel(tmp_path, side) -> None:
+    files = sorted(_noise(tmp_path / "a", side).glob("*/*.png"))
+    stored = folder_arrays(tmp_path / "a", side=side)["images"]
+    assert np.array_equal(stored, [np.asarray(Image.open(file)) for file in files])
+
+
+def test_another_side_is_another_stream_and_the_usual_one_is_as_if_it_were_not_written(tmp_path) -> None:
+    _noise(tmp_path / "a", 32)
+    name = _declare(tmp_path, ONE)
+    usual, written, small = (folder(name=name), folder(name=name, side=64), folder(name=name, side=32))
+    assert (written.name, written.title, written.fingerprint()) == (usual.name, usual.title, usual.fingerprint())
+    assert small.fingerprint() != usual.fingerprint()
+    assert small.title == "folder(name='stream.toml', side=32)"
+    assert make("streams", small.name).fingerprint() == small.fingerprint()
+    some = make("streams", str(Written("capped", {"stream": small.name, "train": 4})))
+    assert some.tasks[0].load(Split.TRAIN).images.shape == (4, 32, 32, 3)
+
+
+@pytest.mark.parametrize("side", [0, 7, 1025])
+def test_a_side_that_no_image_is_stored_with_is_refused(tmp_path, side) -> None:
+    _noise(tmp_path / "a", 8)
+    with pytest.raises(UserError, match="expected the side of stored images in pixels, from 8 to 1024"):
+        folder(name=_declare(tmp_path, ONE), side=side)

@@ -23,6 +23,12 @@ class Number(BaseModel):
         value, unit: unchanged; ``%`` means hundredths.
         spread: standard deviation over ``n`` repetitions. flops: a task. keep: keep-ratio, for counts.
         where: table, figure or file in the source.
+        train_images, test_images: how many there are in its official parts.
+        flops_change: of the net, in per cent of the dense one's.
+        open: what the source does not say and no other field stands for, in words.
+        differences: how its protocol differs from ours, where that is not what its baseline says of all numbers.
+        claim: id of the claim in ``claims.toml`` that measures what it says.
+        suite: the suite that makes runs to compare with it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +55,12 @@ class Number(BaseModel):
     seconds: float | None = None
     spread: float | None = None
     n: int | None = None
+    train_images: int | None = None
+    test_images: int | None = None
+    open: tuple[str, ...] = ()
+    differences: tuple[str, ...] | None = None
+    claim: str | None = None
+    suite: str | None = None
 
 
 class Baseline(BaseModel):

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.compute.backbone import feature_width
@@ -126,3 +127,36 @@ class _FirstFeatures(nn.Module):
 
 def test_nets_that_differ_only_in_a_number_of_their_own_are_told_apart() -> None:
     assert [feature_width(_FirstFeatures(count), 8) for count in (5, 7, 5)] == [5, 7, 5]
+
+
+class _Pretended(Counter):
+    """Lets a pretended tensor say where it is, which it asks about itself as an operation."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.prim.device.default:
+            return args[0].fake_device
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+def test_a_forward_pass_costs_the_same_wherever_it_is_placed() -> None:
+    """A GPU that is only pretended places tensors and computes nothing; it needs none to be there."""
+
+    def counted(device: str) -> float:
+        with torch.device(device):
+            net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, groups=8), nn.Flatten())
+            head, images = nn.Linear(8 * 16, 5), torch.zeros(2, 3, 8, 8)
+        with torch.no_grad(), _Pretended() as count:
+            out = head(net(images))
+        assert out.device.type == device
+        return count.flops
+
+    with FakeTensorMode():
+        on_gpu = counted("cuda")
+    assert on_gpu == counted("cpu") == counted("meta") > 0
+
+
+def test_a_training_step_costs_on_meta_where_it_is_priced_what_it_costs_where_it_is_done() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, groups=8), nn.Flatten())
+    with Counter() as count:
+        net(torch.zeros(2, 3, 8, 8)).sum().backward()
+    assert flops_train(net, 2, 3, 8, 8) == count.flops > 0

@@ -15,7 +15,8 @@ from harness.core.spec import Setting
 from harness.core.task import HiddenSplit, Split
 from harness.learning.context import Context
 from harness.learning.recipe import Recipe
-from harness.learning.training import Diverged, fit, scheduled
+from harness.learning.step import scheduled
+from harness.learning.training import Diverged, fit
 
 
 def context(meter: ComputeMeter) -> Context:

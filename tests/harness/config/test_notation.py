@@ -157,6 +157,7 @@ def test_a_wrong_suite_is_one_line_and_nothing_is_written(
         (("run", "smoke", "--seeds", "0"), "--seeds"),
         (("run", "smoke", "--shard", "3/2"), "--shard 3/2"),
         (("run", "smoke", "--device", "quantum"), "--device quantum"),
+        (("check", "finetune", "--device", "quantum"), "--device quantum"),
         (("run", "smoke", "--executor", "abacus"), "no executor 'abacus'"),
         (("list", "strategy"), "did you mean 'strategies'?"),
         (("show", "task", "digits"), "expected STREAM/TASK"),

@@ -76,13 +76,13 @@ def test_who_has_another_default_says_when_he_leaves_it() -> None:
 
 
 def test_the_options_that_make_a_key_are_those_of_before_where_v1_is_the_recipe() -> None:
-    options = flat(make("strategies", "finetune(batch_size=16, norm=auto)"))
+    options = flat(make("strategies", "finetune(recipe=v1, batch_size=16, norm=auto)"))
     assert options == {
         "scope": "all", "init": "pretrained", "search_share": 0.3, "recalibrate_bn": 0, "head_init": "zero",
         "head_share": 0.3, "lr": None, "head_lr": None, "rate": 1.0, "norm": "auto", "batch_size": 16, "momentum": 0.9,
         "weight_decay": 1e-4, "warmup": 0.1, "smoothing": 0.0, "augment": True,
     }  # fmt: skip
-    assert flat(make("strategies", "finetune(clip=1.0)")) == {**options, "clip": 1.0}
+    assert flat(make("strategies", "finetune(recipe=v1, clip=1.0)")) == {**options, "clip": 1.0}
 
 
 def test_every_shipped_recipe_is_settled_for_every_band() -> None:

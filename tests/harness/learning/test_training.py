@@ -17,8 +17,9 @@ from harness.learning.batches import Features, loss_of
 from harness.learning.context import Batch, Context
 from harness.learning.optimiser import optimiser_of
 from harness.learning.recipe import RATES, STARTED, Optimiser, Recipe, Schedule, Settled
-from harness.learning.training import fit, scheduled
-from harness.learning.watch import Watch
+from harness.learning.step import scheduled
+from harness.learning.training import fit
+from harness.learning.watch import Watch, ends_above
 
 PLAIN = Settled(lr=0.1, head_lr=0.1)
 
@@ -149,6 +150,17 @@ def test_a_training_that_gets_worse_is_diverged_and_one_that_gets_better_is_not(
     assert bad.finite
     assert bad.loss_last > bad.loss_first
     assert ctx.trainings == [good, bad]
+
+
+@pytest.mark.parametrize(("end", "diverged"), [(0.05, False), (0.9, False), (1.4, True), (9.0, True)])
+def test_a_head_solved_on_the_very_images_has_to_lose_half_of_what_it_knew(end: float, diverged: bool) -> None:
+    # Of ten classes, nobody knows 2.3; the start, .04, was worked out on the images that it is now shown.
+    assert ends_above([0.04] * 8, [end] * 8, math.log(10)) is diverged
+
+
+def test_who_starts_from_knowing_nothing_has_diverged_a_tenth_above_it() -> None:
+    assert not ends_above([2.3] * 8, [2.4] * 8, math.log(10))
+    assert ends_above([2.3] * 8, [2.6] * 8, math.log(10))
 
 
 def test_what_a_watch_tells_does_not_depend_on_how_it_folds(monkeypatch: pytest.MonkeyPatch) -> None:

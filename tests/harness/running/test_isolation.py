@@ -128,7 +128,8 @@ def test_training_that_diverges_is_a_result(harness: Harness, suite: Path, tmp_p
 def test_training_that_ends_above_its_start_is_marked_and_its_losses_are_told(
     harness: Harness, suite: Path, tmp_path: Path
 ) -> None:
-    strategies = ("--strategy", "finetune(head_lr=3000.0, schedule=constant)", "--strategy", "finetune")
+    strategies = ("--strategy", "finetune(recipe=v1, head_lr=3000.0, schedule=constant)",
+                  "--strategy", "finetune(recipe=v1)")  # fmt: skip
     harness("run", suite, "--out", "out", *strategies, "--budget", "3ep")
     for log in (tmp_path / "out").rglob("events.jsonl"):
         for record in (r for r in read_log(log).records if r["event"] == "learn"):

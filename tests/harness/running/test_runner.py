@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.compute.device import OutOfMemory
 from harness.config.options import flat
 from harness.config.registry import make
 from harness.core.budget import Budget
@@ -96,3 +97,12 @@ def test_every_field_that_a_run_writes_is_one_of_the_schema(tmp_path: Path) -> N
         line = parse_record(record)
         assert line.record() == record
         assert not line.model_extra
+
+
+def test_a_full_gpu_fails_the_run_and_says_what_to_do(tmp_path: Path) -> None:
+    spec = spec_of("rogue:Rogue(how=overfills)")
+    with pytest.raises(OutOfMemory, match=r"--jobs.*batch_size"):
+        runner.run(spec, tmp_path)
+    told = json.loads((tmp_path / spec.folder / "run.json").read_text())
+    assert told["status"] == RunStatus.FAILED
+    assert "fewer at a time (--jobs)" in told["error"]

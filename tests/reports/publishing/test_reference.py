@@ -20,7 +20,7 @@ EXACT = ("task", "index", "status", "steps", "examples", "parameters", "budget_f
          "flops_extract", "flops_prune", "flops_evaluate")  # fmt: skip
 
 
-@pytest.mark.parametrize("strategy", ["ridge", "filter_pruned(flops=0.5)"])
+@pytest.mark.parametrize("strategy", ["ridge", "filter_pruned(recipe=v1, flops=0.5)"])
 def test_a_cell_of_the_reference_results_run_again_gives_what_is_on_record(strategy, tmp_path):
     suite = load_suite("reference-mini")
     (spec,) = made(name=suite.name, about="", streams=suite.streams, strategies=[strategy], budgets=["0.03ep"],

@@ -143,7 +143,7 @@ def test_two_backbones_are_named_in_every_file_and_stand_beside_each_other(made,
         alone = pd.read_csv(tmp_path / "tables" / own).iloc[0]
         assert (row["strategy"], row["error"], row["n"]) == (alone["strategy"], alone["error"], alone["n"])
     verdicts = pd.read_csv(tmp_path / "tables" / "verdicts.csv")
-    assert len(verdicts) == 15
+    assert len(verdicts) == 17
     assert sum(name.startswith("verdict") for name in verdicts.columns) == 2 * 2 * 2
     svg = (tmp_path / "docs" / "main.svg").read_text()
     assert len(svg) < 150_000

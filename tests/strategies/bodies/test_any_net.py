@@ -106,7 +106,9 @@ def test_a_tangled_net_is_followed_within_the_bound() -> None:
     ],
 )
 def test_what_cannot_run_is_refused_before_any_run(backbone: str, said: str) -> None:
-    asked = Asked("smoke", ["nevis22(tasks=[umist])"], ["filter_pruned"], ["1ep"], seeds=1, backbone=backbone, size=64)
+    asked = Asked(
+        "smoke", ["nevis22(tasks=[umist])"], ["filter_pruned"], ["1ep"], seeds=1, backbones=[backbone], size=64
+    )
     specs = asked.specs()
     with pytest.raises(UserError, match=said):
         check_strategies(specs)

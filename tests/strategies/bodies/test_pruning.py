@@ -54,14 +54,25 @@ TABLE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("layout", "keep"), TABLE)
-def test_resnet50_loses_what_its_layers_say(layout: Layout, keep: float) -> None:
-    def counts(net: nn.Module) -> tuple[int, int]:
-        whole = Classifier(net, nn.Linear(feature_width(net, 64), 1000))
-        return flops_forward(whole, 1, 3, 224, 224), sum(p.numel() for p in whole.parameters())
+def counts(net: nn.Module) -> tuple[int, int]:
+    """FLOPs of an image of 224 px, and parameters, with a head of 1000 classes."""
+    whole = Classifier(net, nn.Linear(feature_width(net, 64), 1000))
+    return flops_forward(whole, 1, 3, 224, 224), sum(p.numel() for p in whole.parameters())
 
+
+@pytest.fixture(scope="module")
+def resnet50() -> tuple[nn.Module, tuple[int, int]]:
+    """The whole net, and its counts. Read only: pruning works on copies."""
     net = body("torchvision:resnet50")
-    before, after = counts(net), counts(pruned(net, 64, layout, Pruning(keep=keep)))
+    return net, counts(net)
+
+
+@pytest.mark.parametrize(("layout", "keep"), TABLE)
+def test_resnet50_loses_what_its_layers_say(
+    layout: Layout, keep: float, resnet50: tuple[nn.Module, tuple[int, int]]
+) -> None:
+    net, before = resnet50
+    after = counts(pruned(net, 64, layout, Pruning(keep=keep)))
     assert (after[0] / before[0], after[1] / before[1]) == pytest.approx(TABLE[layout, keep], rel=0.02)
 
 
@@ -120,15 +131,18 @@ def test_removing_units_that_nobody_reads_changes_nothing(
     torch.testing.assert_close(smaller(images), net(images)[:, features])
 
 
-@pytest.mark.parametrize("score", ["l1", "l2", "gm", "bn", "conv_in", "largest"])
-def test_the_kept_set_is_a_function_of_the_checkpoint_alone(score: Score) -> None:
+def test_the_kept_set_is_a_function_of_the_checkpoint_alone() -> None:
     net = make("backbones", "efficientnet_lite0").build()
+    scores: tuple[Score, ...] = ("l1", "l2", "gm", "bn", "conv_in", "largest")
     sets = []
     for seed in (0, 1):
         torch.manual_seed(seed)
         groups = prunable(net, 64, "filter")
-        sets.append(kept_units(copy.deepcopy(net), 64, groups, Pruning(keep=0.5, score=score), seed=seed))
-    assert all(torch.equal(sets[0][name], sets[1][name]) for name in sets[0])
+        sets.append([kept_units(net, 64, groups, Pruning(keep=0.5, score=score), seed=seed) for score in scores])
+    for score, first, second in zip(scores, *sets, strict=True):
+        assert first.keys() == second.keys(), score
+        assert all(torch.equal(first[name], second[name]) for name in first), score
+    assert len({str(sorted((name, kept.tolist()) for name, kept in one.items())) for one in sets[0]}) == len(scores)
 
 
 def test_random_depends_on_the_seed_and_largest_is_the_opposite_of_l1() -> None:

@@ -70,6 +70,18 @@ def test_files_of_torchvision_are_read_and_cut_70_15_15(tmp_path) -> None:
     assert stream.fingerprint() != nevis22(variant="tiny").fingerprint()
 
 
+def test_real_images_are_stored_with_the_side_that_is_asked_for(tmp_path) -> None:
+    _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
+    small, usual = (nevis22(source="real", tasks=["mnist"], **side) for side in ({"side": 28}, {}))
+    images = small.tasks[0].load(Split.TEST).images
+    assert images.shape == (30, 28, 28, 3)
+    assert set(np.unique(images)) <= {255, *range(0, 200, 20)}, "nothing was resampled"
+    assert small.fingerprint() != usual.fingerprint()
+    assert nevis22(source="real", tasks=["mnist"], side=64).name == usual.name
+    with pytest.raises(UserError, match="side=28 is for source=real"):
+        nevis22(source="best", side=28)
+
+
 def test_rotated_mnist_is_made_from_mnist_with_an_upright_test(tmp_path) -> None:
     _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
     plain, turned = READERS["mnist"].arrays(), READERS["mnist_rotation"].arrays()
