@@ -11,7 +11,7 @@ from harness.core.errors import UserError, unknown
 
 _COMMANDS = {
     "list": ("harness.cli.listing:list_command", "What there is: streams, strategies, backbones, suites, baselines."),
-    "show": ("harness.cli.showing:show", "One suite, stream, task, strategy, backbone or recipe in full."),
+    "show": ("harness.cli.showing:show", "One suite, stream, task, strategy, recipe or backbone in full."),
     "data": ("harness.cli.data:data", "What of a stream is on disk, and fetch what can be fetched."),
     "plan": ("harness.cli.running:plan", "Runs done and missing, FLOPs and hours, before anything is spent."),
     "run": ("harness.cli.running:run", "Carry out a suite; what is done already is not done again."),

@@ -1,4 +1,4 @@
-"""One suite, stream, task, strategy, backbone or recipe in full."""
+"""One suite, stream, task, strategy, recipe or backbone in full."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ HEAD_CLASSES = 1000
 
 @click.group()
 def show() -> None:
-    """One suite, stream, task, strategy, backbone or recipe in full."""
+    """One suite, stream, task, strategy, recipe or backbone in full."""
 
 
 show.add_command(show_backbone)

@@ -56,9 +56,7 @@ def comparison(given: Sequence[Path], baselines: Sequence[str] = ()) -> Comparis
     return Comparison(
         compared(frames, chosen(ids) if ids or not baselines else []),
         beside(ours, references),
-        ()
-        if baselines
-        else tuple((title, claims_table(board)) for title, board in zip(short_titles(ours), ours, strict=True)),
+        () if baselines else tuple(zip(short_titles(ours), map(claims_table, ours), strict=True)),
         _known(ours, references),
     )
 
