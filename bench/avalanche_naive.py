@@ -156,10 +156,10 @@ def train_naively(
 
     benchmark = benchmark_from_datasets(train=[as_classification_dataset(examples)])
     steps = epochs * math.ceil(len(examples) / batch)
+    warmup = Recipe().settled(statistics_hold=True).warmup
     optimizer = torch.optim.SGD(net.parameters(), lr=rate, momentum=0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: scheduled(min(1.0, (step + 0.5) / steps), warmup=Recipe().settled(statistics_hold=True).warmup),
+        optimizer, lambda step: scheduled(min(1.0, (step + 0.5) / steps), warmup=warmup)
     )
     # As its users run it, logger and all; it takes hold of the standard output when it is made.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):

@@ -256,12 +256,12 @@ def lines() -> Iterator[str]:
     yield "| effect, in margins | tasks | differences | wrong | still open | pairs on average |"
     yield "| ---: | ---: | --- | ---: | ---: | ---: |"
     for effect in (0.0, 0.5, 1.0, 2.0, 5.0):
-        for kind, noise, tasks in (
+        for kind, draw, tasks in (
             *((kind, noise[1], 7) for kind, noise in kinds.items()),
             ("exponential", exponential, 1),
         ):
-            wrong, left, pairs = stopping(effect, noise, tasks=tasks)
-            yield f"| {effect:g} | {tasks} | {kind} | {100 * wrong:.1f}% | {100 * left:.1f}% | {pairs:.0f} |"
+            missed, left, pairs = stopping(effect, draw, tasks=tasks)
+            yield f"| {effect:g} | {tasks} | {kind} | {100 * missed:.1f}% | {100 * left:.1f}% | {pairs:.0f} |"
     yield "\nWhere the effect is twice the margin, against a design fixed to find the margin with a power of 95%:\n"
     yield "| spread between pairs, in margins | pairs of `decide` | of the fixed design | share | answered right |"
     yield "| ---: | ---: | ---: | ---: | ---: |"

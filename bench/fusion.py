@@ -7,7 +7,7 @@ trains ten small nets first, which takes an hour on one core and is done once; t
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def _parts(nets: int, images: int, data: Data, cache: Path, skip: tuple[str, ...
         yield from _seconds()
 
 
-def _whole_nets(kind: str, sources: list[nn.Module], images: int, data: Data) -> Iterator[str]:
+def _whole_nets(kind: str, sources: Sequence[nn.Module], images: int, data: Data) -> Iterator[str]:
     dense = mean_and_half([accuracy(net, data) for net in sources])
     yield f"## {NAMES[kind]}, half width, all widths at once\n"
     yield (
@@ -115,7 +115,7 @@ def _whole_nets(kind: str, sources: list[nn.Module], images: int, data: Data) ->
     yield ""
 
 
-def _one_at_a_time(kind: str, sources: list[nn.Module], data: Data) -> Iterator[str]:
+def _one_at_a_time(kind: str, sources: Sequence[nn.Module], data: Data) -> Iterator[str]:
     """The paper's own experiment: one group is pruned by half, all others stay."""
     few = data._replace(test=data.test[:300], test_labels=data.test_labels[:300])
     where, plain, fused = PAPER[kind]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.pairs import Line, in_turn
-from harness.config.registry import module_of
+from harness.config.registry import Group, module_of
 from harness.config.suite import load_suite
 from harness.core.spec import RunSpec
 from harness.running.executor import Outcome, run_all, warm
@@ -18,7 +18,11 @@ STRATEGIES = ("finetune", "filter_pruned(flops=0.5)", "linear_probe")
 
 def rows(pairs: int) -> Iterator[Line]:
     suite = replace(load_suite("default"), streams=load_suite("smoke").streams, seeds=(0,))
-    parts = {"streams": suite.streams, "strategies": STRATEGIES, "backbones": suite.backbones}
+    parts: dict[Group, tuple[str, ...]] = {
+        "streams": suite.streams,
+        "strategies": STRATEGIES,
+        "backbones": suite.backbones,
+    }
     warm(module_of(kind, name) for kind, names in parts.items() for name in names)
     budgets = ", ".join(map(str, suite.budgets))
     for strategy in STRATEGIES:

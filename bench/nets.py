@@ -32,14 +32,14 @@ def fashion_mnist(train: int, test: int) -> Data:
     """Fashion-MNIST where Debian's package is installed, else the emulated task of that name in ``nevis22``."""
     if FASHION.is_dir():
         parts = [_real(f"{name}-{kind}", n) for name, n in (("train", train), ("t10k", test)) for kind in _KINDS]
-        return Data(*parts, "real")
+        return Data(parts[0], parts[1], parts[2], parts[3], "real")
     task = next(task for task in make("streams", "nevis22") if task.name == "fashion_mnist")
     parts = []
     for split, n in ((Split.TRAIN, train), (Split.TEST, test)):
         examples = task.load(split)[:n]
         gray = torch.from_numpy(examples.images[..., :1].copy()).permute(0, 3, 1, 2).float()
         parts += [functional.interpolate(_normalised(gray), (28, 28)), torch.from_numpy(np.asarray(examples.labels))]
-    return Data(*parts, "emulated")
+    return Data(parts[0], parts[1], parts[2], parts[3], "emulated")
 
 
 _KINDS = ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
@@ -74,7 +74,7 @@ def resnet18() -> nn.Sequential:
     """Half the widths of ResNet-18 with the stem for small images; body and head."""
 
     def block(inside: int, planes: int, *rest: object, **options: object) -> resnet.BasicBlock:
-        return resnet.BasicBlock(inside, planes, *rest, **options)  # type: ignore[arg-type]
+        return resnet.BasicBlock(inside, planes, *rest, **options)
 
     widths = (32, 64, 128, 256)
     layers: list[nn.Module] = [nn.Conv2d(1, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True)]

@@ -45,7 +45,7 @@ def _line(backbone: str, strategy: str, dense: nn.Module, small: nn.Module, how:
 
 
 def _net(body: nn.Module) -> Classifier:
-    body = copy.deepcopy(body).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    body = copy.deepcopy(body).to(memory_format=torch.channels_last)
     return Classifier(body, zero_head(feature_width(body, SIZE), CLASSES))
 
 

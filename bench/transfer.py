@@ -86,7 +86,7 @@ def _lines(nets: tuple[str, ...], tasks: list[Task], images: int) -> Iterator[st
         yield "| FLOPs | | error | minus plain removal |"
         yield "| --- | --- | --- | --- |"
         for flops in FLOPS:
-            plain = []
+            plain: list[float] = []
             for name, transport in METHODS.items():
                 found = _errors(_smaller(body, flops, transport), backbone, tasks)
                 plain = found if name == PLAIN else plain
@@ -109,7 +109,7 @@ def _smaller(body: nn.Module, flops: float, transport: Transport | None) -> nn.M
 
 def _errors(body: nn.Module, backbone: Backbone, tasks: list[Task]) -> list[float]:
     ctx = Context(backbone, Setting(backbone=backbone.name, size=SIZE, precision="bf16"), 0, ComputeMeter())
-    body = copy.deepcopy(body).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    body = copy.deepcopy(body).to(memory_format=torch.channels_last)
     return [_error(body, task, ctx) for task in tasks]
 
 

@@ -163,7 +163,7 @@ def executed(net: nn.Module, size: int, *, train: bool) -> float:
     else:
         with torch.inference_mode(), Counter() as count:
             net.eval()(images)
-    return count.flops / 2
+    return float(count.flops) / 2
 
 
 def looked_at(name: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def wanted(rows: list[Row], net: str, band: Band, rung: int, given: Path, out: P
             )  # fmt: skip
             for spec in suite.specs():
                 stream = "emulated" if "nevis22(" in spec.stream else "real"
-                facts = {"band": band, "rung": rung, "body": body, "trial": trial, "stream": stream}
+                facts: dict[str, object] = {"band": band, "rung": rung, "body": body, "trial": trial, "stream": stream}
                 if (net, band, rung, body, trial, stream) not in have:
                     found.append((spec, facts))
     return found
