@@ -125,8 +125,8 @@ def _pair(real: Task, emulated: Task, nets: dict[str, nn.Module], backbone: Back
         asked = _some(task, [Split.DEV, Split.DEV_TEST], scored)
         label = "partial" if task.provenance is Provenance.PARTIAL else side
         for strategy, wrong in _wrong(task, shown, asked, nets, backbone):
-            parts = [float(part.mean()) for part in (wrong, wrong[::2], wrong[1::2])]
-            rows.append(Row(real.name, real.domain, label, strategy, *parts, len(shown), len(asked)))
+            error, even, odd = (float(part.mean()) for part in (wrong, wrong[::2], wrong[1::2]))
+            rows.append(Row(real.name, real.domain, label, strategy, error, even, odd, len(shown), len(asked)))
     return rows
 
 
@@ -195,12 +195,12 @@ def lines(rows: list[Row]) -> list[str]:
         "|" + " --- |" * 5,
     ]
     for one in strategies:
-        sides = [[error[t, emulated, one] for t in tasks] for emulated in (False, True)]
+        here, there = (mean(error[t, emulated, one] for t in tasks) for emulated in (False, True))
         gaps = [
             mean_and_half([100 * (error[t, emulated, one] - error[t, emulated, DENSE]) for t in tasks], sign=True)
             for emulated in (False, True)
         ]
-        out.append(f"| {one} | {mean(sides[0]):.3f} | {mean(sides[1]):.3f} | {' | '.join(gaps)} |")
+        out.append(f"| {one} | {here:.3f} | {there:.3f} | {' | '.join(gaps)} |")
     hard = [[error[t, emulated, DENSE] for t in tasks] for emulated in (False, True)]
     apart = [b - a for a, b in zip(*hard, strict=True)]
     same = spearmanr(*hard).statistic
