@@ -201,9 +201,9 @@ def lines(rows: list[Row]) -> list[str]:
             for emulated in (False, True)
         ]
         out.append(f"| {one} | {here:.3f} | {there:.3f} | {' | '.join(gaps)} |")
-    hard = [[error[t, emulated, DENSE] for t in tasks] for emulated in (False, True)]
-    apart = [b - a for a, b in zip(*hard, strict=True)]
-    same = spearmanr(*hard).statistic
+    dense = [[error[t, emulated, DENSE] for t in tasks] for emulated in (False, True)]
+    apart = [b - a for a, b in zip(*dense, strict=True)]
+    same = spearmanr(*dense).statistic
     out += [
         "",
         f"Difficulty, error of the dense net with a ridge head: rank correlation over {len(tasks)} pairs {same:+.2f}; "

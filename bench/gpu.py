@@ -340,7 +340,13 @@ def _tasks(plan: Plan, strategy: str, *, device: str) -> list[Record]:
 
 def _carried_out(plan: Plan, out: Path, strategy: str, *, device: str, jobs: int, seeds: int) -> None:
     what = Asked(
-        "smoke", plan.streams, (strategy,), (plan.budget,), seeds=seeds, backbones=(plan.backbone,), size=plan.size
+        "smoke",
+        plan.streams,
+        (strategy,),
+        (plan.budget,),
+        seeds=seeds,
+        backbones=(plan.backbone,) if plan.backbone else (),
+        size=plan.size,
     )
     stand = carry_out(what, out, Crew(jobs=jobs, device=device), say=lambda _: None)
     if stand.failed:
