@@ -38,7 +38,7 @@ METHODS: dict[str, dict[str, Any]] = {
 """Methods and the settings that they need, Avalanche's own examples where it gives any."""
 
 SHORT = {"SI": "SynapticIntelligence"}
-FIRST_STEP = 8
+FIRST_STEP = 4
 """The plain cost of a step is at most the budget by this, because nobody knows before what a method adds to it."""
 
 AFTERWARDS = {"EWC": 1.0, "MAS": 1.0}

@@ -103,7 +103,7 @@ def desk(tmp_path: Path, some_results: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("harness.config.suite.suites", lambda: known)
     monkeypatch.setattr(executor, "run_all", in_this_process)
     monkeypatch.setattr("harness.running.ray.run_on_ray", in_this_process)
-    monkeypatch.setattr("harness.running.study._check_device", lambda device: None)
+    monkeypatch.setattr("harness.running.study.check_device", lambda device: None)
     monkeypatch.setattr("harness.notebook.shipped", lambda: {"reference": (some_results / "theirs.tar.xz",)})
     (tmp_path / "results").symlink_to(some_results)
     (tmp_path / "theirs.tar.xz").symlink_to(some_results / "theirs.tar.xz")

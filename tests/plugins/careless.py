@@ -52,7 +52,7 @@ class Hides(OwnLoop):
         if self.how == "claims_less":
             # The step that is counted is what it says; those that are multiplied are not.
             self.net = ctx.classifier(task)
-            for step, (images, _, _) in enumerate(ctx.batches(data, batch_size=8, name=task.name, net=self.net)):
+            for step, (images, _) in enumerate(ctx.batches(data, batch_size=8, name=task.name, net=self.net)):
                 for _ in range(1 if step == 0 else 9):
                     self.net(images).sum().backward()
             return

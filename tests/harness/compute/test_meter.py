@@ -90,7 +90,7 @@ def test_a_step_that_changes_inside_one_loop_ends_the_run() -> None:
     ctx = context(ComputeMeter(flops=1e9))
     n = ctx.classifier(task).train()
     with ctx.meter, pytest.raises(MeterError, match="changed inside one loop"):
-        for step, (images, _, _) in enumerate(ctx.batches(task.load(Split.TRAIN), batch_size=8, name="t", net=n)):
+        for step, (images, _) in enumerate(ctx.batches(task.load(Split.TRAIN), batch_size=8, name="t", net=n)):
             n(images).sum().backward()
             if step >= 50:
                 n(images)
@@ -132,7 +132,7 @@ def test_an_interruption_inside_an_unwatched_step_stays_what_it_is() -> None:
     classifier = ctx.classifier(task)
     batches = ctx.batches(task.load(Split.TRAIN), batch_size=4, name="loop", net=classifier, epochs=2)
     with pytest.raises(KeyboardInterrupt), meter:
-        for number, (inputs, wanted, _) in enumerate(batches):
+        for number, (inputs, wanted) in enumerate(batches):
             if number == 2:
                 raise KeyboardInterrupt
             nn.functional.cross_entropy(classifier(inputs), wanted).backward()

@@ -45,7 +45,7 @@ def test_the_content_of_a_named_recipe_is_part_of_the_version(monkeypatch: pytes
         "tune(strategy='finetune(recipe=v2)')",
     ]
     before = [make("strategies", spec).version for spec in specs]
-    assert make("strategies", "finetune").version == 1
+    assert make("strategies", "finetune(recipe=v1)").version == 1
     named = recipes.shipped()
     (entry,) = named["v2"].entries
     other = replace(named["v2"], entries=(replace(entry, values={**entry.values, "lr": 0.5}),))
