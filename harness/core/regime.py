@@ -27,7 +27,7 @@ class Regime:
     @property
     def bands(self) -> str:
         """The bands of its tasks, as people read them; empty where nobody knows."""
-        return ", ".join(dict.fromkeys(WORDS[band_of(images)] for images in (self.least, self.most) if self.most))
+        return ", ".join(dict.fromkeys(WORDS[band_of(images)] for images in (self.least, self.most) if self.least > 0))
 
     @property
     def images(self) -> str:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -34,6 +36,9 @@ large net, or a loop of a plugin's own, gives none until it is through."""
 
 LOG_BYTES = 1 << 20
 """What is kept of the beginning of ``output.log``; of its end at least half as much, and never more than as much."""
+
+SOCKET_FOLDER = 70
+"""Bytes of a temporary folder's path at most: with what multiprocessing adds, a socket's has to stay under 104."""
 
 _TICK = 1.0
 
@@ -80,8 +85,30 @@ def warm(modules: Iterable[str] = ()) -> ForkServerContext:
     os.environ[PRELOAD] = " ".join(modules)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["harness.running.preload"])
+    _short_socket_path()
     forkserver.ensure_running()
     return context
+
+
+def _short_socket_path() -> None:
+    """Let the socket of the forking process lie in ``/tmp`` where its path would else be too long for the system.
+
+    Raises:
+        UserError: nothing can be written there either.
+    """
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= SOCKET_FOLDER:
+        return
+    tempfile.tempdir = "/tmp"
+    try:
+        get_temp_dir()  # Made once, and removed when the program ends.
+    except OSError as error:
+        raise UserError(
+            f"the temporary folder {usual} has a path of more than {SOCKET_FOLDER} bytes, too long for a socket, and "
+            f"/tmp is no way out ({error}); set TMPDIR to a folder with a shorter path"
+        ) from error
+    finally:
+        tempfile.tempdir = usual
 
 
 def run_all(

@@ -159,7 +159,7 @@ def carry_out(words: list[str], desk: Path, harness: Harness) -> None:
         asked = [word.replace("/shared/", f"{desk}/") for word in words[1:]]
         if "half_frozen" in line and not (desk / "half_frozen.py").exists():
             # The name is there where the plugin is installed: tests/examples/test_plugin.py. Here it lies on the path.
-            asked = [re.sub(r"\bhalf_frozen\b", "half_frozen:HalfFrozen", word) for word in asked]
+            asked = [re.sub(r"\bhalf_frozen\b(?!:)", "half_frozen:HalfFrozen", word) for word in asked]
         harness(*asked, *QUICK.get(asked[0], []))
     elif words[0] == "make":
         subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)

@@ -186,7 +186,7 @@ def test_methods_of_avalanche_keep_the_budget_over_two_tasks(method: str, run: S
         one.task = replace(one.task, name=name)
         one.meter = ComputeMeter(flops=one.meter.flops_budget)
         one.learn()
-        assert 0.8 < one.meter.spent_flops / one.meter.flops_budget <= 1 + 1e-9
+        assert 0.7 < one.meter.spent_flops / one.meter.flops_budget <= 1 + 1e-9
     assert one.strategy.shares_weights
     one.task = replace(one.task, name="first")
     assert logits(one).shape == (200, 10)

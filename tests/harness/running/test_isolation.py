@@ -220,6 +220,16 @@ def test_a_killed_runner_leaves_no_temporary_folder_behind(
     until(lambda: not list(temporary.glob("nevis-harness-*")), 20)
 
 
+def test_a_temporary_folder_with_a_long_path_hinders_no_run(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / ("t" * 90)
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    runner = start("--out", "out")
+    assert runner.wait(240) == 0, runner.communicate()[1]
+
+
 def test_two_runners_on_one_folder_share_the_runs(
     harness: Harness, start: Callable[..., subprocess.Popen[str]], suite: Path, tmp_path: Path
 ) -> None:
