@@ -199,7 +199,7 @@ def pruned_by(layout: Any, net: nn.Module, size: int) -> str:
     except UserError as error:
         return str(error)
     wrong = unread(net, size, groups)
-    return f"WRONG: {wrong}" if wrong else str(len(groups))
+    return f"refused: {wrong}" if wrong else str(len(groups))
 
 
 def _answer(name: str, pipe: Any) -> None:
