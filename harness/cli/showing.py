@@ -4,7 +4,6 @@ import copy
 import json
 import math
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +34,10 @@ def show_suite(name: str, as_json: bool) -> None:
     suite = load_suite(name)
     facts: dict[str, Any] = {
         "name": suite.name, "about": suite.about, "streams": list(suite.streams), "strategies": list(suite.strategies),
-        "budgets": list(map(str, suite.budgets)), "seeds": list(suite.seeds), "backbone": suite.setting.backbone,
+        "budgets": list(map(str, suite.budgets)), "seeds": list(suite.seeds), "backbones": list(suite.backbones),
         "size": suite.setting.size, "precision": suite.setting.precision,
     }  # fmt: skip
-    parts = (suite.streams, suite.strategies, suite.budgets, suite.seeds)
+    parts = (suite.streams, suite.strategies, suite.budgets, suite.seeds, suite.backbones)
     facts["runs"] = math.prod(map(len, parts))
     if as_json:
         click.echo(json.dumps(facts, indent=1))
@@ -115,27 +114,25 @@ def show_recipe(name: str | None, backbone: str, body: str, as_json: bool) -> No
     """What a learner trains by, for each band of budgets: learning rates, schedule, batch, head start.
 
     Without NAME, the recipe of a learner that names none.
-
-    Rates of v1 are for a net whose batch-norm statistics hold; where weights were removed it takes others.
     """
+    from harness.config.notation import parse
+    from harness.config.registry import make
     from harness.core.band import BANDS
     from harness.core.regime import WORDS
-    from harness.learning.recipe import LearnerRecipe, read_recipes
+    from harness.learning.recipe import CURRENT, LearnerRecipe
+    from strategies.learners.recipes import known
 
-    name = name or LearnerRecipe().recipe
-    recipe = LearnerRecipe(recipe=name)
-    shipped = read_recipes((files("strategies") / "recipes.toml").read_text(encoding="utf-8"), place="recipes.toml")
-    if name != "v1" and name not in shipped:
-        raise unknown("recipe called", name, ["v1", *shipped])
-    named, holds = shipped.get(name), body in ("dense", "ot_fused")
+    recipe = LearnerRecipe(recipe=name or CURRENT)
+    named, holds = known(recipe), make("bodies", body).statistics_hold
     found: dict[str, dict[str, Any]] = {}
     for band in BANDS:
-        entry = None if named is None else named.entry(net=backbone, body=body, band=band)
-        found[band] = asdict(recipe.settled(statistics_hold=holds, entry=entry))
+        entry = named.entry(net=backbone, body=parse(body).name, band=band) if named else None
+        hold = holds or recipe.starts_head(entry)
+        found[band] = asdict(recipe.settled(statistics_hold=hold, entry=entry))
     if as_json:
-        click.echo(json.dumps({"recipe": name, "backbone": backbone, "body": body, "bands": found}, indent=1))
+        click.echo(json.dumps({"recipe": recipe.recipe, "backbone": backbone, "body": body, "bands": found}, indent=1))
         return
-    click.echo(f"{name} on {backbone}, {body}; budgets by training images that they could show the dense net")
+    click.echo(f"{recipe.recipe} on {backbone}, {body}; budgets by training images that they could show the dense net")
     click.echo(f"{'':14s}" + "".join(f"{WORDS[band]:>22s}" for band in BANDS))
     for key in found[BANDS[0]]:
         click.echo(f"{key:14s}" + "".join(f"{found[band][key]!s:>22s}" for band in BANDS))
