@@ -145,12 +145,9 @@ _CONTROLS = ("score=random", "init=scratch")
 
 def regime(board: Board, budget: str) -> Regime:
     """What ``budget`` is to the tasks of ``board``, counted in images that it could show the dense net."""
-    part = board.rows[board.rows["budget"] == budget]
-    images = (part["budget_flops"] / part["dense_flops"]).to_numpy(float)
-    images = images[np.isfinite(images)]
-    if not len(images) or budget.startswith("stream:"):
-        return Regime(budget, 0.0, 0.0)
-    return Regime(budget, float(images.min()), float(images.max()))
+    images = board.images(budget)
+    known = images[np.isfinite(images) & (images > 0)]  # Somebody else's record may say anything.
+    return Regime(budget, float(known.min()), float(known.max())) if len(known) else Regime(budget, 0.0, 0.0)
 
 
 def spoken(budgets: Sequence[str], *, each: bool = False) -> str:

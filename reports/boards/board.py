@@ -10,8 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.core.band import Band, band_of
-from harness.core.budget import Budget
-from harness.core.errors import UserError
 from reports.reading.frame import BOARD, REFERENCE, Frames, budget_order
 from reports.reading.labels import common_recipe
 from reports.statistics.student import HERE, Both, Estimate, both, here, mean_of, seed_means, unchanging
@@ -105,22 +103,12 @@ class Board:
     def images(self, budget: str) -> Floats:
         """(tasks,): images that the dense net could be trained on with ``budget``; nan where nobody knows.
 
-        By what the budget says in epochs or FLOPs; in seconds, by the most FLOPs that a run has spent of it.
+        By the FLOPs that a task might spend; in seconds and for a whole stream, by the most that a run has spent.
         """
-        sizes = self.tasks["train"].to_numpy(float)
-        try:
-            said = Budget.parse(budget)
-        except UserError:  # Somebody else's record.
-            return np.full(len(sizes), math.nan)
-        each = self.tasks["epoch_flops"].to_numpy(float) / sizes
-        if math.isinf(said.epochs) and math.isinf(said.flops):
-            spent = self.rows[self.rows["budget"] == budget].groupby("index")["flops"].max()
-            return np.asarray(self.tasks["index"].map(spent).to_numpy(float) / each)
-        if said.scope == "stream":
-            # A sum for all tasks, of which each spends a share by its size.
-            whole = said.flops_for(dense_flops=1.0, images=1) if math.isinf(said.epochs) else math.nan
-            return np.asarray(sizes * (said.epochs if math.isnan(whole) else whole / float((sizes * each).sum())))
-        return np.asarray(np.minimum(said.epochs * sizes, said.flops / each))
+        part = self.rows[self.rows["budget"] == budget]
+        given = part["flops" if budget.startswith("stream:") or part["budget_flops"].isna().all() else "budget_flops"]
+        most = (given / part["dense_flops"]).groupby(part["index"]).max()
+        return np.asarray(self.tasks["index"].map(most).to_numpy(float))
 
     def band(self, budget: str) -> Band | None:
         """The band in which ``budget`` lies for the middle one of the tasks; None where nobody knows."""

@@ -6,12 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.core.band import BANDS
+from harness.core.regime import WORDS
 from reports.boards.board import Board
 from reports.tables.table import Column, Table
-
-WORDS = dict(zip(BANDS, ("under 1,000 images", "1,000 to 10,000", "10,000 or more"), strict=True))
-"""Bands of training images as people read them."""
 
 KEPT = ("start", "average")
 """Weights that a task may keep instead of those that training ends with."""
