@@ -20,7 +20,7 @@ class Protocol(BaseModel):
     Attributes:
         needs: data and weights that must be here.
         flops: of learning; 0 where nothing is learnt.
-        minutes: on two cores of a laptop. measured: by running it; else by arithmetic.
+        minutes: on two cores of a laptop, by arithmetic.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,7 +28,6 @@ class Protocol(BaseModel):
     needs: tuple[str, ...]
     flops: float = 0.0
     minutes: float
-    measured: bool = False
 
     @property
     def cost(self) -> str:
