@@ -153,6 +153,8 @@ class Pacer(SupervisedPlugin):  # type: ignore[misc]
             strategy.mbatch[0] = augmented(strategy.mb_x, self.recipe.augmentation, self.draws)
 
     def before_update(self, strategy: Any, **_: Any) -> None:
+        if self.watch.uninformed is None:
+            self.watch.uninformed = strategy._criterion(torch.zeros_like(strategy.mb_output), strategy.mb_y)
         learning = [parameter for group in strategy.optimizer.param_groups for parameter in group["params"]]
         self.watch.see(strategy.loss, clipped(learning, self.recipe.clip))
 
