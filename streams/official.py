@@ -115,7 +115,7 @@ Parts = list[Iterator[tuple[Image.Image, int]]]
 def _of_torchvision(name: str) -> Parts:
     reader = READERS[name]
     assert isinstance(reader, Reader)
-    return [_pairs(reader._part(part, download=False)) for part in reader.parts]
+    return [_pairs(reader.part(part, download=False)) for part in reader.parts]
 
 
 def _pairs(piece: Any) -> Iterator[tuple[Image.Image, int]]:

@@ -51,7 +51,7 @@ class Reader:
         Raises:
             UserError: files are missing or damaged, and ``download`` is false or failed.
         """
-        pieces = [self._part(part, download=download) for part in self.parts]
+        pieces = [self.part(part, download=download) for part in self.parts]
         counts = [len(piece) for piece in pieces]
         images, labels = collected(self._pairs(pieces), side=side)
         splits = self.splits(labels, counts, numpy_generator(0, self.name))
@@ -61,12 +61,12 @@ class Reader:
         """Whether all files are there and whole."""
         try:
             for part in self.parts:
-                self._part(part, download=False)
+                self.part(part, download=False)
         except UserError:
             return False
         return True
 
-    def _part(self, part: Mapping[str, Any], *, download: bool) -> Any:
+    def part(self, part: Mapping[str, Any], *, download: bool) -> Any:
         from torchvision import datasets
 
         maker, asked = getattr(datasets, self.name), {**self.options, **part}
