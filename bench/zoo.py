@@ -1,4 +1,4 @@
-"""Which nets are counted rightly, and which can be pruned? ``python -m bench.zoo [NET...] [--write]``, ten minutes.
+"""Which nets are counted rightly, and which can be pruned? ``python -m bench.zoo [NET...] [--write]``.
 
 All classification nets of torchvision and one net of each family of timm, the smallest there, with random weights, each
 in a process of its own with bounds on time and memory. What was executed on the CPU, in eval and in train mode, is set
@@ -39,7 +39,7 @@ SIZES = (64, 96, 128, 160, 192, 224, 240, 256, 299, 384, 448, 512, 768, 896)
 
 GIGABYTES = 12
 WEIGHTS = 150e6
-"""Nets with more parameters are neither trained nor pruned here, which would take most of the ten minutes."""
+"""Nets with more parameters are neither trained nor pruned here: they would take most of the time."""
 
 TIMM = {
     "beit": "beit_base_patch16_224", "byoanet": "halonet_h1", "byobnet": "mobileone_s1", "cait": "cait_xxs24_224",
