@@ -45,13 +45,13 @@ REPORT = (
     *("brodatz", "coil20", "coil100", "mpeg7", "mnist", "scenes15", "lfw", "cifar10", "oxford_iiit_pet", "chars74k"),
     *("cifar100", "mnist_m", "pacs", "melanoma", "not_mnist", "tiny_imagenet", "food101", "shanghai_tech"),
 )
-BODIES = {
-    "dense": "",
-    "filter_pruned(flops=0.5)": "filter_pruned(flops=0.5)",
-    "filter_pruned(flops=0.25)": "filter_pruned(flops=0.25)",
-    "channel_pruned(flops=0.5)": "channel_pruned(flops=0.5)",
-    "ot_fused(flops=0.5)": "ot_fused(flops=0.5)",
-}
+BODIES = (
+    "dense",
+    "filter_pruned(flops=0.5)",
+    "filter_pruned(flops=0.25)",
+    "channel_pruned(flops=0.5)",
+    "ot_fused(flops=0.5)",
+)
 HEADS: dict[str, Callable[[Features, Task, Context], nn.Linear]] = {"ridge": ridge_head, "ncm": ncm_head}
 DENSE = "dense, ridge"
 
@@ -92,7 +92,7 @@ def measure() -> None:
     """Measure the pairs that the file lacks and whose real images are at hand; the file grows pair by pair."""
     rows = read()
     backbone: Backbone = make("backbones", NET)
-    nets = {name: _body(spec, backbone) for name, spec in BODIES.items()}
+    nets = {spec: _body(spec, backbone) for spec in BODIES}
     for name in (*DEVELOP, *REPORT):
         if any(row.task == name for row in rows):
             continue
@@ -108,9 +108,7 @@ def measure() -> None:
 
 
 def _body(spec: str, backbone: Backbone) -> nn.Module:
-    net = backbone.build().eval()
-    if spec:
-        net = make("bodies", spec).adapted(net, SIZE)
+    net: nn.Module = make("bodies", spec).adapted(backbone.build().eval(), SIZE)
     return net.eval().to(memory_format=torch.channels_last)
 
 
