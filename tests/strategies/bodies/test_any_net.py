@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from harness.compute.sizes import shape_only
 from harness.config.registry import make
 from harness.core.errors import UserError
-from harness.running.study import Asked, check_strategies
+from harness.running.study import Request, check_strategies
 from strategies.bodies.structure import dependency
 from strategies.bodies.structure.attention import with_prunable_attention
 from strategies.bodies.structure.groups import widths
@@ -106,7 +106,7 @@ def test_a_tangled_net_is_followed_within_the_bound() -> None:
     ],
 )
 def test_what_cannot_run_is_refused_before_any_run(backbone: str, said: str) -> None:
-    asked = Asked(
+    asked = Request(
         "smoke", ["nevis22(tasks=[umist])"], ["filter_pruned"], ["1ep"], seeds=1, backbones=[backbone], size=64
     )
     specs = asked.specs()
