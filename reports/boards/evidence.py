@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.config.notation import parse
 from harness.core.errors import UserError
 from reports.boards.board import Board
+from reports.statistics.arrays import Floats
 from reports.statistics.student import HERE, LIKE, Both, Estimate, both, mean_of, seed_means
-
-Floats = NDArray[np.float64]
 
 DENSE = ("finetune", "linear_probe", "ridge", "ncm", "knn")
 """Families that use the dense net as it is."""

@@ -8,7 +8,6 @@ from scipy.stats import spearmanr
 from harness.core.band import Band
 from reports.boards.board import Board
 from reports.boards.evidence import (
-    Floats,
     cross_fitted,
     dense_ways,
     forward_flops,
@@ -24,6 +23,7 @@ from reports.boards.evidence import (
     side_by_side,
 )
 from reports.claims.verdict import Finding, Question, not_tested
+from reports.statistics.arrays import Floats
 from reports.statistics.student import (
     FEWEST,
     HERE,

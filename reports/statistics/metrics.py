@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from reports.statistics.arrays import Floats
 
 
 def chance_error(kind: str, num_classes: int) -> float:

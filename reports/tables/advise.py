@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.core.errors import UserError, unknown
 from reports.boards.board import ENOUGH, Board, Unpaid, boards
 from reports.reading.frame import read
+from reports.statistics.arrays import Floats
 from reports.statistics.metrics import SLACK
 from reports.statistics.student import FEWEST, HERE, LIKE, Both, Estimate, both, here, seed_means
 from reports.tables.curves import budget_costs
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from reports.boards.board import Board
 from reports.boards.evidence import forward_flops, keep_ratio, pick, shared
+from reports.statistics.arrays import Floats
 from reports.statistics.law import Law, fit
 from reports.statistics.student import FEWEST, HERE, LIKE, by_cluster, by_seed, mean_of, of_units
 from reports.tables.table import Column, Table
-
-Floats = NDArray[np.float64]
 
 
 class Scaling(NamedTuple):
