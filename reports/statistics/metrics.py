@@ -23,16 +23,6 @@ def chance_normalized(error: ArrayLike, chance: ArrayLike) -> Floats:
     return np.asarray(error, float) / np.where(guess > 0, guess, np.nan)
 
 
-def merged_score(errors: ArrayLike) -> float:
-    """Mean over tasks of the error (top-1 error, or 1 - mAP for multilabel), each task with the same weight.
-
-    NEVIS'22 (arXiv 2211.11747) reports the two kinds apart and leaves merging open; equal weights are ours. nan if
-    a task is missing: a mean over other tasks is another score.
-    """
-    values = np.asarray(errors, float)
-    return float(values.mean()) if values.size else math.nan
-
-
 SLACK = 0.02
 """Costs that differ by less are equal: no run stops to the FLOP at its budget, and the last step decides nothing."""
 
