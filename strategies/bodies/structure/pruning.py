@@ -86,15 +86,6 @@ def _none(body: nn.Module, layout: Layout, reasons: Mapping[str, str]) -> str:
     return sentence + ("; it has no blocks: use layout channel (channel_pruned)" if layout == "filter" else "")
 
 
-def refusal(net: nn.Module, size: int, layout: Layout) -> str:
-    """Why ``layout`` can prune nothing of ``net`` at ``size`` px, in one line; empty where it can."""
-    try:
-        prunable(with_prunable_attention(net), size, layout)
-    except UserError as error:
-        return str(error)
-    return ""
-
-
 def check_sound(body: nn.Module, size: int, layout: Layout) -> None:
     """Take away units that nobody reads, and compare: what cannot be told from shapes shows in what ``body`` computes.
 
