@@ -48,7 +48,7 @@ class Frozen(Learner):
 
 @dataclass
 class NearestClassMean(Frozen):
-    """The class whose mean feature is nearest."""
+    """Choose the class whose mean feature is nearest; nothing is trained."""
 
     def head(self, features: Features, task: Task, ctx: Context) -> nn.Module:
         return ncm_head(features, task, ctx)
