@@ -184,7 +184,7 @@ function panel(board, found, gray, cost, width, height, bottom, top, dots, besid
     svg.append(make("path", { d, class: "front" }));
   }
   const targets = [], ends = [];
-  // Grey lines first, so that no color lies under one.
+  // Grey lines first, so that no colour lies under one.
   for (const label of [...board.labels].sort((a, b) => gray.has(b) - gray.has(a))) {
     const mine = found.filter((p) => p.label === label && p[cost] > 0).sort((a, b) => a[cost] - b[cost]);
     if (!mine.length) continue;

@@ -147,7 +147,7 @@ def write_report(
 
 
 def _looks(found: Sequence[Board]) -> dict[str, Look]:
-    """One look for each strategy on all boards; those in focus on most boards are told apart by color."""
+    """One look for each strategy on all boards; those in focus on most boards are told apart by colour."""
     counts = Counter(label for board in found for label in focus(board))
     return looks({label for board in found for label in board.labels}, [label for label, _ in counts.most_common()])
 

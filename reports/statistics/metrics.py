@@ -17,7 +17,7 @@ def chance_error(kind: str, num_classes: int) -> float:
     return math.nan if kind == "multilabel" or num_classes < 1 else 1 - 1 / num_classes
 
 
-def chance_normalized(error: ArrayLike, chance: ArrayLike) -> Floats:
+def chance_normalised(error: ArrayLike, chance: ArrayLike) -> Floats:
     """Error in units of the best constant prediction's: 0 is perfect, above 1 is worse than not to look."""
     guess = np.asarray(chance, float)
     return np.asarray(error, float) / np.where(guess > 0, guess, np.nan)

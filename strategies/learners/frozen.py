@@ -1,4 +1,4 @@
-"""What do frozen features give without training? Nearest class mean, ridge regression, nearest neighbors.
+"""What do frozen features give without training? Nearest class mean, ridge regression, nearest neighbours.
 
 The rivals at the lowest budgets: each image is seen by the backbone once.
 """

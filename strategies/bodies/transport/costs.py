@@ -67,7 +67,7 @@ def distances(vectors: Tensor, others: Tensor, *, metric: Metric = "l2") -> Tens
 
 
 def centers(vectors: Tensor, first: Tensor, *, rounds: int = 10) -> Tensor:
-    """Centers of clusters of ``vectors`` (k-means), begun at ``first``; a cluster that runs empty keeps its center."""
+    """Centres of clusters of ``vectors`` (k-means), begun at ``first``; a cluster that runs empty keeps its centre."""
     found = first.clone()
     for _ in range(rounds):
         nearest = distances(vectors, found).argmin(dim=1)

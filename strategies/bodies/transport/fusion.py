@@ -36,7 +36,7 @@ class Transport:
             in, sum out, as in arXiv 2402.07839.
         target_mass: what slots may receive: all alike, in proportion to their L1 score, or ``free``: each removed unit
             goes whole to its nearest slot.
-        targets: slots are the kept units, or centers of clusters.
+        targets: slots are the kept units, or centres of clusters.
         ground_cost: units are compared by their ``weights``, or by ``activation``: what they say to images.
         metric: distance between unit vectors.
         weights: which weights make a unit's vector, where these are compared.

@@ -136,7 +136,7 @@ def transported(distance: Tensor, kept: Tensor, slot_mass: Tensor) -> Plan:
 
 
 def unrestricted(distance: Tensor, slot_mass: Tensor) -> Plan:
-    """The optimal plan to slots that are no units, such as cluster centers."""
+    """The optimal plan to slots that are no units, such as cluster centres."""
     width, slots = distance.shape
     own = torch.full((width,), 1 / width, dtype=torch.float64)
     slot, source, mass = exact(distance, torch.arange(width), own, slot_mass)
