@@ -277,7 +277,7 @@ def _died(worker: _Worker, out: Path) -> str:
     """Record in the run's folder that its process ended without giving a reason."""
     code = worker.process.exitcode or 0
     if worker.hung:
-        reason = "it sent no message for too long (--patience), did not leave when asked to, and was killed"
+        reason = "it sent no message for too long (--patience), did not leave when told to, and was killed"
     else:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
         hint = "; out of memory?" if code == -signal.SIGKILL else ""
