@@ -18,10 +18,10 @@ from reports.boards.answer import answers, focus
 from reports.boards.board import Board, Unpaid, boards
 from reports.boards.naming import prefixes, short_titles
 from reports.claims.verdicts import claims_table, provenance
+from reports.figures import forest
 from reports.figures.axes import NARROW, WIDE
-from reports.figures.curves import Panel, main_picture, overview_picture
+from reports.figures.curves import Panel, cuts, main_picture, overview_picture
 from reports.figures.files import inline, save
-from reports.figures.forest import forest_picture
 from reports.figures.leaders import optimal_picture
 from reports.figures.profiles import profile_picture
 from reports.figures.readme_picture import write_picture
@@ -32,6 +32,7 @@ from reports.page.overview import overview_table, verdicts_table
 from reports.page.strip import strip
 from reports.page.words import (
     BEST,
+    CUT,
     GAINS,
     MAIN,
     NOT_TESTED,
@@ -310,15 +311,16 @@ def _figures(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Pi
     drawn = [
         _picture(
             main_picture, curve, made.costs, look, folder=folder, name=f"{prefix}curves", said=said_front(curve),
-            title="Error against compute", caption=MAIN,
+            title="Error against compute", caption=f"{MAIN} {CUT}" if cuts(curve, look) else MAIN,
         )
     ]  # fmt: skip
     gains = made.table("gains").frame
     if len(gains) and np.isfinite(gains[list(made.board.budgets)].to_numpy(float)).any():
         drawn.append(
             _picture(
-                forest_picture, gains, made.board.budgets, look, folder=folder, name=f"{prefix}gains", said=GAINS,
-                title="Gain over the dense net", caption=GAINS,
+                forest.forest_picture, gains, made.board.budgets, look, folder=folder, name=f"{prefix}gains",
+                said=GAINS, title="Gain over the dense net",
+                caption=f"{GAINS} {CUT}" if forest.cuts(gains, made.board.budgets) else GAINS,
             )
         )  # fmt: skip
     return drawn

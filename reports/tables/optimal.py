@@ -37,8 +37,8 @@ def optimal_table(board: Board) -> Table:
                 "next": after or "",
                 **_ends("gap", gap.here if gap else None),
                 **_ends("like", gap.like if gap else None),
-                "alike": _alike([label for label, _ in found.alike(HERE)]) if gap else "",
-                "alike_like": _alike([label for label, _ in found.alike(LIKE)]) if gap else "",
+                "alike": _alike([label for label, _ in found.alike(HERE)], len(found.gaps)) if gap else "",
+                "alike_like": _alike([label for label, _ in found.alike(LIKE)], len(found.gaps)) if gap else "",
                 "strategies": len(found.order),
                 "apart": ", ".join(apart),
                 "n": error.n,
@@ -75,7 +75,9 @@ def _ends(name: str, one: Estimate | None) -> dict[str, float]:
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def _alike(labels: list[str]) -> str:
+def _alike(labels: list[str], others: int) -> str:
+    if len(labels) == others > 2:
+        return f"all {others} others"
     return ", ".join(labels) or "none"
 
 
