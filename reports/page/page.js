@@ -99,7 +99,7 @@ function draw(board) {
   place.textContent = "";
   hide();
   const status = document.getElementById(`${board.anchor}-status`);
-  const part = tasks.length === board.tasks.length ? `all ${tasks.length} tasks` : `${tasks.length} of ${board.tasks.length} tasks`;
+  const part = tasks.length === board.tasks.length ? tasks.length === 1 ? "the one task" : `all ${tasks.length} tasks` : `${tasks.length} of ${board.tasks.length} tasks`;
   const torn = found.filter((p) => !p.complete).length;
   const shown = board.labels.filter((label) => found.some((p) => p.label === label));
   const gray = new Set(shown.length > FEW ? shown.filter((label) => label.rest) : []);

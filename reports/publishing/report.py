@@ -267,6 +267,11 @@ def _section(made: Made, look: dict[str, Look], folder: Path) -> tuple[page.Sect
     summary = strip(board, curve, look) if board.leads else None
     claims = _judged(made.table("claims"))
     shown = [claims if table.name == "claims" else table for table in made.tables]
+    if len(board.tasks) == 1:
+        # Error at every budget says it all: no task to rank by, and each task's table is that one again.
+        shown = [
+            table for table in shown if table.name not in ("ranks", "profiles") and not table.name.startswith("tasks_")
+        ]
     first = [table for table in shown if table.name in ("optimal", "forgetting") or table.name.startswith("matrix")]
     section = page.Section(
         f"{prefix}board",
@@ -347,7 +352,7 @@ def _more(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Pictu
             )
         )  # fmt: skip
     profiles = made.table("profiles")
-    if len(profiles.frame) > 1:
+    if len(profiles.frame) > 1 and len(board.tasks) > 1:
         drawn.append(
             _picture(
                 profile_picture, profiles.frame, look, folder=folder, name=f"{prefix}profiles", said=PROFILES,
