@@ -143,7 +143,7 @@ def same_strategy(theirs: str | None, ours: str, options: Mapping[str, Any]) -> 
 
 def place_of(number: Number, board: Board) -> int | None:
     """Where on the board the number's task is; names agree in their letters and digits."""
-    return board.place.get(plain(number.task)) if number.task else None
+    return board.task_rows.get(plain(number.task)) if number.task else None
 
 
 def _parsed(label: str) -> Written:
