@@ -20,7 +20,7 @@ ROWS = {
     "transport": "bench.transport",
     "pipeline": "bench.pipeline",
     "peak": "bench.peak",
-    "kept": "bench.kept",
+    "memo": "bench.memo",
     "jobs": "bench.jobs",
     "start": "bench.start",
     "growth": "bench.growth",
@@ -28,7 +28,7 @@ ROWS = {
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
-def shown(line: Line) -> str:
+def markdown_row(line: Line) -> str:
     """A row of the Markdown table."""
     if line.ratio is None:
         return f"| `{line.row}` | {line.what} | | | {line.aim} | {line.note} |"
@@ -70,8 +70,8 @@ def main() -> None:
         if asked.net and "net" not in inspect.signature(rows).parameters:
             parser.error(f"row {row!r} compares no nets; leave out --net")
         for line in rows(asked.pairs, **({"net": asked.net} if asked.net else {})):
-            print(shown(line), flush=True)
-            lines.setdefault(row, []).append(shown(line))
+            print(markdown_row(line), flush=True)
+            lines.setdefault(row, []).append(markdown_row(line))
     if asked.write:
         hardware = environment()["hardware"]
         system = hardware["system"].split()[0]

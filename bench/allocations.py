@@ -41,7 +41,7 @@ PLAIN, PUBLISHED, OURS = RIVALS
 Choice = tuple[Layout, Allocation, Score]
 
 
-class Seen(NamedTuple):
+class Sample(NamedTuple):
     """Normalised images of each task, and the dense net's centered features of them."""
 
     images: list[Tensor]
@@ -80,7 +80,7 @@ def lite0_table() -> Iterator[str]:
     yield ""
 
 
-def chosen(body: nn.Module, flops: float, seen: Seen) -> Choice:
+def chosen(body: nn.Module, flops: float, seen: Sample) -> Choice:
     """The choice under which the better of plain removal and ours is best."""
     choices: list[Choice] = list(product(LAYOUTS, ALLOCATIONS, SCORES))
 
@@ -91,7 +91,7 @@ def chosen(body: nn.Module, flops: float, seen: Seen) -> Choice:
     return max(choices, key=worth)
 
 
-def alike(body: nn.Module, choice: Choice, flops: float, seen: Seen) -> dict[str, list[float]]:
+def alike(body: nn.Module, choice: Choice, flops: float, seen: Sample) -> dict[str, list[float]]:
     """By method: for each task, how like the dense net's features those of the smaller one are."""
     layout, allocation, score = choice
     groups = [group for group in prunable(body, SIZE, layout) if not group.output]
@@ -110,9 +110,9 @@ def alike(body: nn.Module, choice: Choice, flops: float, seen: Seen) -> dict[str
     return found
 
 
-def _seen(body: nn.Module, backbone: Backbone, tasks: list[Task]) -> Seen:
+def _seen(body: nn.Module, backbone: Backbone, tasks: list[Task]) -> Sample:
     images = [normalised(task.load(Split.DEV_TEST).images[:IMAGES], backbone, size=SIZE) for task in tasks]
-    return Seen(images, [centered(body(part)) for part in images])
+    return Sample(images, [centered(body(part)) for part in images])
 
 
 def centered(features: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from reports.boards.anchors import base_stream
 from reports.boards.board import boards
-from reports.boards.known import base_stream
 from reports.reading.frame import read
 
 TARGET = Path(__file__).parents[1] / "reports" / "boards" / "best_known.toml"

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from reports.boards.board import boards
 from reports.claims.verdict import Finding, Question, judge
 from reports.reading.frame import read
+from reports.statistics.arrays import Floats
 from reports.statistics.sequential import MARGIN, looks
 from reports.statistics.student import FEWEST, HERE, LIKE, both
 from reports.tables.table import DASH
 
-Floats = NDArray[np.float64]
 REPETITIONS = 2000
 TARGET = Path(__file__).parent / "COVERAGE.md"
 REFERENCE = sorted((Path(__file__).parents[1] / "reports" / "reference").glob("*.tar.xz"))

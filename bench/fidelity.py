@@ -1,10 +1,12 @@
 """Do emulated tasks rank strategies as the real ones do? ``python -m bench.fidelity DIR``: from finished runs.
 
-For each real task at hand and the emulation of its nearest NEVIS'22 task (:data:`PAIRS`), Spearman's rank correlation
-of the strategies' scores at one budget; then the mean over pairs and budgets, with Student's 95 % interval over pairs.
+For each real task at hand and its emulation, or that of its nearest NEVIS'22 task (:data:`PAIRS`), Spearman's rank
+correlation of the strategies' scores at one budget; then the mean over pairs and budgets, and that of each domain, with
+Student's 95 % interval over pairs. Runs: ``bench/fidelity.toml`` (five pairs), ``bench/fidelity_pairs.toml`` (24).
 """
 
 import argparse
+import math
 from pathlib import Path
 from statistics import fmean
 
@@ -20,16 +22,15 @@ PAIRS = {
     "font_glyphs": "chars74k",
     "fashion_mnist": "fashion_mnist",
 }
-"""Real task, of nevis-mini or of nevis22(source=real), and the emulated one that stands for it."""
+"""Real task and the emulated one that stands for it. Other tasks of nevis22(source=real) have their own emulation."""
 
 
 def correlations(found: list[Scored]) -> dict[str, list[float]]:
     """Rank correlation between real and emulated, for each real task one a budget at which four strategies scored."""
     real = {s.task: s for s in found if "real" in s.stream or s.stream.startswith("nevis-mini")}
     result: dict[str, list[float]] = {}
-    for task, twin in PAIRS.items():
-        if task not in real:
-            continue
+    for task in real:
+        twin = PAIRS.get(task, task)
         for budget in sorted({one.budget for one in found}):
             theirs = _by_strategy(found, real[task].stream, task, budget)
             ours = {
@@ -40,7 +41,8 @@ def correlations(found: list[Scored]) -> dict[str, list[float]]:
             both = sorted(set(theirs) & set(ours))
             if len(both) >= 4:
                 rank = spearmanr([theirs[s] for s in both], [ours[s] for s in both]).statistic
-                result.setdefault(task, []).append(float(rank))
+                if math.isfinite(rank):  # Not where all strategies score the same on one side.
+                    result.setdefault(task, []).append(float(rank))
     return result
 
 
@@ -55,11 +57,17 @@ def _by_strategy(found: list[Scored], stream: str, task: str, budget: str) -> di
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, metavar="DIR")
-    found = correlations(list(scores(parser.parse_args(arguments).folder)))
+    scored = list(scores(parser.parse_args(arguments).folder))
+    found = correlations(scored)
     for task, ranks in found.items():
-        print(f"{task:18s} as {PAIRS[task]:15s} {'  '.join(f'{rank:+.2f}' for rank in ranks)}")
-    means = [fmean(ranks) for ranks in found.values()]
-    print(f"mean rank correlation {mean_and_half(means, digits=2, sign=True)} (95% interval, n = {len(means)} pairs)")
+        print(f"{task:18s} as {PAIRS.get(task, task):15s} {'  '.join(f'{rank:+.2f}' for rank in ranks)}")
+    domains = {one.task: one.domain for one in scored}
+    by_domain: dict[str, list[float]] = {"all domains": []}
+    for task, ranks in found.items():
+        by_domain["all domains"].append(fmean(ranks))
+        by_domain.setdefault(domains[task], []).append(fmean(ranks))
+    for domain, means in by_domain.items():
+        print(f"{domain:18s} {mean_and_half(means, digits=2, sign=True)} (95% interval, n = {len(means)} pairs)")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from harness.learning.context import Batch, Context  # noqa: E402
 from harness.learning.recipe import Recipe  # noqa: E402
 from harness.learning.resident import Resident  # noqa: E402
 from harness.learning.training import fit  # noqa: E402
-from harness.running.study import Asked, Crew, carry_out  # noqa: E402
+from harness.running.study import Crew, Request, carry_out  # noqa: E402
 from harness.storage.records import read_log  # noqa: E402
 
 TABLE = Path(__file__).parent / "GPU.md"
@@ -339,7 +339,7 @@ def _tasks(plan: Plan, strategy: str, *, device: str) -> list[Record]:
 
 
 def _carried_out(plan: Plan, out: Path, strategy: str, *, device: str, jobs: int, seeds: int) -> None:
-    what = Asked(
+    what = Request(
         "smoke",
         plan.streams,
         (strategy,),
@@ -367,7 +367,7 @@ def promises(plan: Plan) -> Iterator[str]:
     """``harness check`` of every strategy."""
     for strategy in plan.strategies or sorted(entries("strategies")):
         try:
-            broken = [answer for answer in conformance(strategy, device=plan.device) if not answer.kept]
+            broken = [answer for answer in conformance(strategy, device=plan.device) if not answer.holds]
             found = "; ".join(f"BROKEN: {answer.promise}: {answer.why}" for answer in broken) or "kept"
         except UserError as error:
             found = str(error)

@@ -6,14 +6,14 @@ from pathlib import Path
 from statistics import median
 
 from bench.pairs import Line
-from harness.config.suite import made
+from harness.config.suite import build_suite
 from harness.core.spec import Setting
 from harness.running.runner import run
 from harness.storage.records import read_log
 
 
 def rows(pairs: int) -> Iterator[Line]:
-    suite = made(
+    suite = build_suite(
         name="growth",
         about="",
         streams=["nevis22(variant=full, source=emulated)"],

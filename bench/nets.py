@@ -1,6 +1,5 @@
 """Which trained nets is fusion compared on? Half-width VGG-11 and ResNet-18 with batch norm, four epochs each."""
 
-import gzip
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from torchvision.models import resnet
 from harness.config.registry import make
 from harness.core.seeding import named_seed
 from harness.core.task import Split
+from streams.data.idx import read_idx
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's ``dataset-fashion-mnist`` lies."""
@@ -31,7 +31,7 @@ class Data(NamedTuple):
 def fashion_mnist(train: int, test: int) -> Data:
     """Fashion-MNIST where Debian's package is installed, else the emulated task of that name in ``nevis22``."""
     if FASHION.is_dir():
-        parts = [_real(f"{name}-{kind}", n) for name, n in (("train", train), ("t10k", test)) for kind in _KINDS]
+        parts = [part for name, n in (("train", train), ("t10k", test)) for part in _real(name, n)]
         return Data(parts[0], parts[1], parts[2], parts[3], "real")
     task = next(task for task in make("streams", "nevis22") if task.name == "fashion_mnist")
     parts = []
@@ -42,15 +42,10 @@ def fashion_mnist(train: int, test: int) -> Data:
     return Data(parts[0], parts[1], parts[2], parts[3], "emulated")
 
 
-_KINDS = ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
-
-
-def _real(name: str, n: int) -> Tensor:
-    content = gzip.decompress((FASHION / name).read_bytes())
-    if "images" in name:
-        pixels = np.frombuffer(content, np.uint8, offset=16)[: n * 784].reshape(-1, 1, 28, 28)
-        return _normalised(torch.from_numpy(pixels.copy()).float())
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=8)[:n].astype(np.int64))
+def _real(name: str, n: int) -> tuple[Tensor, Tensor]:
+    images = read_idx(FASHION / f"{name}-images-idx3-ubyte.gz", 3)[:n, None]
+    labels = read_idx(FASHION / f"{name}-labels-idx1-ubyte.gz", 1)[:n]
+    return _normalised(torch.from_numpy(images.copy()).float()), torch.from_numpy(labels.astype(np.int64))
 
 
 def _normalised(pixels: Tensor) -> Tensor:

@@ -30,7 +30,8 @@ from harness.compute.sizes import shape_only, takes
 from harness.config.registry import make
 from harness.core.errors import UserError
 from strategies.bodies.structure.attention import with_prunable_attention
-from strategies.bodies.structure.pruning import prunable
+from strategies.bodies.structure.groups import Widths, widths
+from strategies.bodies.structure.pruning import Layout, prunable_of
 from strategies.bodies.structure.trial import unread
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "nets.md"
@@ -38,6 +39,7 @@ SIZES = (64, 96, 128, 160, 192, 224, 240, 256, 299, 384, 448, 512, 768, 896)
 """The smallest that a net takes is used."""
 
 GIGABYTES = 12
+LAYOUTS: tuple[Layout, ...] = ("filter", "channel")
 WEIGHTS = 150e6
 """Nets with more parameters are neither trained nor pruned here: they would take most of the time."""
 
@@ -187,15 +189,24 @@ def looked_at(name: str) -> dict[str, Any]:
     facts["executed"] = [executed(real, size, train=False) / counted[0]]
     if small:
         facts["executed"].append(executed(real, size, train=True) / counted[1])
-        facts |= {layout: pruned_by(layout, real, size) for layout in ("filter", "channel")}
+        facts |= pruned(real, size)
     return facts
 
 
-def pruned_by(layout: Any, net: nn.Module, size: int) -> str:
-    """How many widths a layout takes from, or the line that refuses it."""
+def pruned(net: nn.Module, size: int) -> dict[str, str]:
+    """By layout, how many widths it takes from, or the line that refuses it."""
     net = with_prunable_attention(net.eval())
     try:
-        groups = prunable(net, size, layout)
+        found = widths(net, size)
+    except UserError as error:
+        return dict.fromkeys(LAYOUTS, str(error))
+    return {layout: pruned_by(layout, net, size, found) for layout in LAYOUTS}
+
+
+def pruned_by(layout: Layout, net: nn.Module, size: int, found: Widths) -> str:
+    """How many of the widths ``found`` a layout takes from, or the line that refuses it."""
+    try:
+        groups = prunable_of(net, size, layout, found)
     except UserError as error:
         return str(error)
     wrong = unread(net, size, groups)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.core.errors import unknown
-from harness.running.study import Asked, Crew, carry_out
+from harness.running.study import Crew, Request, carry_out
 from reports.boards.board import boards
 from reports.publishing.report import write_report
 from reports.publishing.summary import html, text
@@ -59,12 +59,12 @@ def run(
     Raises:
         UserError: a part of what was asked for cannot be had.
     """
-    asked = Asked(
+    request = Request(
         str(suite), _several(streams), _several(strategies), _several(budgets), seeds=seeds,
         backbones=_several(backbone), size=size, skip_missing=skip_missing, final=final,
     )  # fmt: skip
     crew = Crew(jobs=jobs, device=device, retry_failed=retry_failed, verbose=verbose)
-    carry_out(asked, Path(out), crew, say=partial(print, file=sys.stderr))
+    carry_out(request, Path(out), crew, say=partial(print, file=sys.stderr))
     return load(Path(out))
 
 

@@ -27,9 +27,9 @@ from harness.learning.training import Diverged
 from harness.storage.run_folder import EACH
 from strategies.learners.stretch import stretch
 
-ASKED = 0.25
+DEV_SHARE = 0.25
 """Share of a trial that looking at dev images may take."""
-LEAST_ASKED = 20
+LEAST_DEV_IMAGES = 20
 
 
 @dataclass
@@ -91,8 +91,8 @@ class Tune(Strategy):
         flops, seconds = part * ctx.meter.remaining_flops, part * ctx.meter.remaining_seconds
         dev = task.load(Split.DEV)
         # One image forward costs less than half of what it costs to train on.
-        asked = min(len(dev), ASKED * flops / (ctx.dense_flops / 2))
-        if asked < min(len(dev), LEAST_ASKED):
+        asked = min(len(dev), DEV_SHARE * flops / (ctx.dense_flops / 2))
+        if asked < min(len(dev), LEAST_DEV_IMAGES):
             return own
         dev = dev[np.sort(stratified(dev.labels, int(asked), numpy_generator(ctx.seed, task.name, "tune")))]
         before = _copied(self._tuned.state())
@@ -102,7 +102,7 @@ class Tune(Strategy):
                 self._trained.recipe = replace(own, rate=own.rate * rate)
                 try:
                     with stretch(
-                        ctx, flops=(1 - ASKED) * flops, seconds=(1 - ASKED) * seconds, phase="search"
+                        ctx, flops=(1 - DEV_SHARE) * flops, seconds=(1 - DEV_SHARE) * seconds, phase="search"
                     ) as trial:
                         scores.append(self._tried(task, dev, trial))
                 except Infeasible:

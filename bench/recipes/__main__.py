@@ -11,11 +11,11 @@ from pathlib import Path
 
 from bench.recipes import choice, file
 from bench.recipes.file import Row
-from bench.recipes.rungs import BODIES, NETS, RUNGS, given_file, in_order
+from bench.recipes.rungs import BODIES, NETS, RUNGS, in_order, stream_file
 from bench.recipes.space import strategy, trials
 from bench.recipes.summary import lines
 from bench.recipes.written import NAME, put
-from harness.config.suite import made
+from harness.config.suite import build_suite
 from harness.core.band import BANDS, Band
 from harness.core.errors import UserError
 from harness.core.spec import RunSpec
@@ -24,20 +24,20 @@ from harness.running.plan import price
 from harness.running.progress import watching
 from harness.running.study import cores
 
-Wanted = tuple[RunSpec, dict[str, object]]
+MissingRun = tuple[RunSpec, dict[str, object]]
 """A run, and what else its row says."""
 
 
-def wanted(rows: list[Row], net: str, band: Band, rung: int, given: Path, out: Path) -> list[Wanted]:
+def missing_runs(rows: list[Row], net: str, band: Band, rung: int, given: Path, out: Path) -> list[MissingRun]:
     """The runs of one rung that ``rows`` do not have."""
     step, options = RUNGS[band][rung], trials()
     have = {row.case for row in rows}
     mine = [row for row in rows if row.net == net]
-    found: list[Wanted] = []
+    found: list[MissingRun] = []
     for body in BODIES:
         for trial in choice.goes_on(mine, rung, band, body):
             written = strategy(body, options[trial])
-            suite = made(
+            suite = build_suite(
                 name="recipes", about="", streams=step.streams(given, out / "streams"), strategies=[written],
                 budgets=[step.budget], seeds=[step.seed], setting=step.setting(net),
             )  # fmt: skip
@@ -53,7 +53,7 @@ def search(net: str, bands: Iterable[Band], given: Path, out: Path, *, jobs: int
     """Climb the rungs of ``bands``, writing the file after each and where it is interrupted."""
     for band, rung in in_order(bands):
         rows = file.read()
-        todo = wanted(rows, net, band, rung, given, out)
+        todo = missing_runs(rows, net, band, rung, given, out)
         specs = [spec for spec, _ in todo]
         left = missing(specs, out, retry_failed=True)
         if left:
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         try:
             for net in asked.net or NETS:
                 bands = asked.band or BANDS
-                search(net, bands, given_file(asked.stream), asked.out, jobs=asked.jobs, plan=asked.plan)
+                search(net, bands, stream_file(asked.stream), asked.out, jobs=asked.jobs, plan=asked.plan)
         except UserError as error:
             parser.error(str(error))
     rows = file.read()

@@ -10,11 +10,11 @@ from scipy.stats import t as student
 
 from bench.recipes.file import Row
 from bench.recipes.rungs import BODIES, RUNGS
-from bench.recipes.space import COUNT, KNOWN, VALUES, Options, plain, trials
+from bench.recipes.space import COUNT, SHIPPED, VALUES, Options, plain, trials
 from harness.config.notation import parse
 from harness.core.band import BANDS, Band
 
-COMPETENT = KNOWN.index("v2")
+COMPETENT = SHIPPED.index("v2")
 """The trial that goes on to every rung, so that there is always something good to compare with."""
 
 POINT = 0.01
@@ -167,7 +167,7 @@ def sensitivity(rows: Iterable[Row], band: Band) -> list[tuple[str, Any, Mean]]:
 
     From the first rung, where all trials are. Options are drawn one by one, so the difference of means is the option's.
     """
-    first = errors_of(row for row in selection(rows, band, 1) if row.trial >= len(KNOWN))
+    first = errors_of(row for row in selection(rows, band, 1) if row.trial >= len(SHIPPED))
     tried = {trial: plain(options) for trial, options in enumerate(trials()) if trial in first}
     found = []
     for name, values in VALUES.items():

@@ -111,7 +111,7 @@ def part_of(given: Path, names: Sequence[str], folder: Path) -> Path:
     return path
 
 
-def given_file(stream: str) -> Path:
+def stream_file(stream: str) -> Path:
     """The file behind ``folder:FILE``.
 
     Raises:

@@ -18,7 +18,7 @@ from strategies.learners.recipes import shipped
 COUNT = 12
 """Trials for each body and band, the two known ones included."""
 
-KNOWN = ("v1", "v2")
+SHIPPED = ("v1", "v2")
 """Recipes that are always tried, as the trials 0 and 1."""
 
 ANEW = 0.5
@@ -51,7 +51,7 @@ Options = dict[str, Any]
 
 def trials(count: int = COUNT, *, seed: int = 0) -> list[Options]:
     """The recipes that are tried; more of them begin with the same ones."""
-    known = [_content(name) for name in KNOWN]
+    known = [_content(name) for name in SHIPPED]
     return [*known, *(_drawn(known[1], numpy_generator(seed, "recipes", i)) for i in range(len(known), count))]
 
 

@@ -5,7 +5,7 @@ from harness.conformance.promises import conformance
 
 
 def test_it_keeps_every_promise() -> None:
-    assert [answer for answer in conformance("half_frozen") if not answer.kept] == []
+    assert [answer for answer in conformance("half_frozen") if not answer.holds] == []
 
 
 def test_its_options_are_read_from_its_written_form() -> None:

@@ -20,7 +20,7 @@ def check(spec: str, **instead: str | int | None) -> int:
     answers = conformance(spec, **{name: value for name, value in instead.items() if value is not None})  # type: ignore[arg-type]
     for answer in answers:
         why = f": {answer.why}" if answer.why else ""
-        click.echo(f"{'kept  ' if answer.kept else 'BROKEN'}  {answer.promise}{why}")
-    broken = sum(not answer.kept for answer in answers)
+        click.echo(f"{'kept  ' if answer.holds else 'BROKEN'}  {answer.promise}{why}")
+    broken = sum(not answer.holds for answer in answers)
     click.echo(f"{spec}: {f'{broken} broken' if broken else 'keeps the contract'}", err=True)
     return 1 if broken else 0

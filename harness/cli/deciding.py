@@ -204,9 +204,9 @@ class _Pairs:
         return sorted([*self._specs(self.a, first), *self._specs(self.b, second)], key=lambda spec: spec.seed)
 
     def _specs(self, strategy: str, seeds: Sequence[int]) -> "list[RunSpec]":
-        from harness.config.suite import made
+        from harness.config.suite import build_suite
 
-        return made(
+        return build_suite(
             name=self.suite.name,
             about="",
             streams=self.suite.streams,

@@ -75,8 +75,8 @@ def pretrain(
         precision=precision,
     )
     keep_freed_memory()
-    with _watching() as said:
-        made = pretrained(plan, out, device=device, said=said)
+    with _watching() as on_progress:
+        made = pretrained(plan, out, device=device, on_progress=on_progress)
     used = Written(written.name, {**written.options, "weights": str(out)})
     click.echo(
         f"{out}: {made['flops']:.4g} FLOPs, {made['seconds']:.0f} s, {made['examples']} examples of {made['images']} "

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from harness.core.schema import RunStatus
-from harness.running.study import Asked, Crew, carry_out, cores, status
+from harness.running.study import Crew, Request, carry_out, cores, status
 
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,9 +50,9 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def asked(options: dict[str, Any]) -> Asked:
+def request_from(options: dict[str, Any]) -> Request:
     """What a person asked for with the options that ``run`` and ``plan`` share, which are taken out of ``options``."""
-    return Asked(**{field.name: options.pop(field.name) for field in fields(Asked)})
+    return Request(**{field.name: options.pop(field.name) for field in fields(Request)})
 
 
 @click.command()
@@ -63,7 +63,7 @@ def plan(as_json: bool, **options: Any) -> None:
     from harness.running.plan import price
     from harness.running.regime import regimes
 
-    specs = asked(options).specs()
+    specs = request_from(options).specs()
     jobs = options["jobs"] or cores()
     done = [spec for spec in specs if status(spec, options["out"]) is RunStatus.DONE]
     failed = [spec for spec in specs if status(spec, options["out"]) is RunStatus.FAILED]
@@ -114,7 +114,7 @@ def plan(as_json: bool, **options: Any) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="A line for each task.")
 def run(**options: Any) -> int:
     """Carry out a suite; what is done already is not done again."""
-    what, out = asked(options), options.pop("out")
+    what, out = request_from(options), options.pop("out")
     stand = carry_out(what, out, Crew(**options), say=partial(click.echo, err=True))
     return 1 if stand.failed else 0
 

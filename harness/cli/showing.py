@@ -120,10 +120,10 @@ def show_recipe(name: str | None, backbone: str, body: str, as_json: bool) -> No
     from harness.core.band import BANDS
     from harness.core.regime import WORDS
     from harness.learning.recipe import CURRENT, LearnerRecipe
-    from strategies.learners.recipes import known
+    from strategies.learners.recipes import named_recipe
 
     recipe = LearnerRecipe(recipe=name or CURRENT)
-    named, holds = known(recipe), make("bodies", body).statistics_hold
+    named, holds = named_recipe(recipe), make("bodies", body).statistics_hold
     found: dict[str, dict[str, Any]] = {}
     for band in BANDS:
         entry = named.entry(net=backbone, body=parse(body).name, band=band) if named else None

@@ -49,8 +49,9 @@ class _EmptyOnMeta(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        if func is torch.empty and "out" not in kwargs:
-            kwargs.setdefault("device", "meta")
+        # Layers name the device that they were not given: None.
+        if func is torch.empty and kwargs.get("out") is None and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
         return func(*args, **kwargs)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.config.registry import make_known
+from harness.config.registry import make_with_modules
 from harness.config.source import plugin_files
 
 
@@ -17,7 +17,7 @@ def blamed(error: BaseException, strategy: str) -> str:
     plugin, or it cannot be opened.
     """
     try:
-        made, modules = make_known("strategies", strategy)
+        made, modules = make_with_modules("strategies", strategy)
     except Exception:
         # It cannot be made, which is what went wrong; its name still says where it stands.
         made, modules = None, frozenset({strategy.partition(":")[0]})

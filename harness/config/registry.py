@@ -63,7 +63,7 @@ _behind: ContextVar[set[str] | None] = ContextVar("_behind", default=None)
 """The modules of all that was made so far, where somebody wants to know."""
 
 
-def make_known(group: Group, text: str) -> tuple[Any, frozenset[str]]:
+def make_with_modules(group: Group, text: str) -> tuple[Any, frozenset[str]]:
     """What :func:`make` gives, and the modules behind it and behind all that was made on the way.
 
     Raises:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.config.notation import Written, parse
 from harness.config.options import flat
 from harness.config.precision import FORMATS, resolved
-from harness.config.registry import canonical, make_known, module_of
+from harness.config.registry import canonical, make_with_modules, module_of
 from harness.config.source import source_hash
 from harness.config.suites import suites
 from harness.config.toml_file import read_toml
@@ -72,8 +72,8 @@ class Suite:
         Raises:
             UserError: a stream, a strategy, an option or a backbone cannot be had.
         """
-        nets = [(written, *make_known("backbones", written)) for written in self.backbones]
-        strategies = [(written, *make_known("strategies", written)) for written in self.strategies]
+        nets = [(written, *make_with_modules("backbones", written)) for written in self.backbones]
+        strategies = [(written, *make_with_modules("strategies", written)) for written in self.strategies]
         found = []
         # Files are read once for all runs.
         read = cache(sources)
@@ -115,7 +115,7 @@ def _opened(name: str) -> tuple[Stream, frozenset[str]]:
 @cache
 def _opened_of(name: str, source: str) -> tuple[Stream, frozenset[str]]:
     """A stream that is a plugin is opened anew after an edit."""
-    return make_known("streams", name)
+    return make_with_modules("streams", name)
 
 
 def sources(**modules: frozenset[str]) -> tuple[tuple[str, str], ...]:
@@ -144,7 +144,7 @@ def load_suite(name: str) -> Suite:
         raise UserError(f"suite {path}: give backbones = [...] or setting.backbone, not both")
     setting = content.setting.model_dump()
     setting["backbone"] = setting["backbone"] or Setting.backbone
-    return made(
+    return build_suite(
         name=path.stem,
         about=content.about,
         streams=content.streams,
@@ -156,7 +156,7 @@ def load_suite(name: str) -> Suite:
     )
 
 
-def made(
+def build_suite(
     *,
     name: str,
     about: str,

@@ -17,9 +17,9 @@ from harness.compute.device import settle
 from harness.compute.flops import UncountedOperation
 from harness.compute.meter import BudgetExhausted
 from harness.config.blame import blamed, method_line
-from harness.config.registry import make, make_known
+from harness.config.registry import make, make_with_modules
 from harness.conformance.started import watching_starts
-from harness.conformance.trial import Attempt, Elsewhere, Trial, Work, overheard
+from harness.conformance.trial import Attempt, Elsewhere, Trial, Work, noting_refusals
 from harness.core.budget import Budget
 from harness.core.schema import Record, TaskStatus
 from harness.core.spec import Setting
@@ -61,7 +61,7 @@ _ABOUT = {
 
 _PLACE = re.compile(r"\(\S+\.py:\d+\)$")
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Answer:
     """Whether one promise is kept; ``why`` tells what was found where it is not."""
 
     promise: str
-    kept: bool
+    holds: bool
     why: str = ""
 
 
@@ -117,7 +117,7 @@ class _Faults(dict[str, str]):
         super().__init__()
         self.strategy = strategy
 
-    def trying(self, promise: str, check: Callable[[], Found]) -> Found | None:
+    def trying(self, promise: str, check: Callable[[], Result]) -> Result | None:
         """What ``check`` gives, or None if it raised: the promise that the exception is about is broken."""
         try:
             return check()
@@ -147,7 +147,7 @@ class _Faults(dict[str, str]):
         why = self.get(promise, "")
         if not why or _PLACE.search(why):
             return why
-        made, modules = make_known("strategies", self.strategy)
+        made, modules = make_with_modules("strategies", self.strategy)
         place = next(filter(None, (method_line(made, method, modules) for method in _ABOUT[promise])), "")
         return f"{why} ({place})" if place else why
 
@@ -194,7 +194,7 @@ def _watch(trial: Trial, faults: _Faults) -> None:
 def _watch_tasks(trial: Trial, attempt: Attempt, faults: _Faults) -> None:
     for task in scored_tasks(trial.stream, trial.spec()):
         asked: list[Split] = []
-        view, place = overheard(task, asked), f"task {task.name!r}"
+        view, place = noting_refusals(task, asked), f"task {task.name!r}"
         work = attempt.learn(view)
         _compare(work, place, faults)
         step = work.charged / work.steps if work.steps else 0.0
@@ -227,8 +227,8 @@ def _adapt(trial: Trial, faults: _Faults) -> None:
 
 
 def _compare(work: Work, place: str, faults: _Faults) -> None:
-    if work.charged < (1 - TOLERANCE) * work.done:
-        faults.setdefault(CHARGED, f"{place}: {work.charged:.4g} FLOPs were charged, {work.done:.4g} were done")
+    if work.charged < (1 - TOLERANCE) * work.counted:
+        faults.setdefault(CHARGED, f"{place}: {work.charged:.4g} FLOPs were charged, {work.counted:.4g} were done")
 
 
 def _predict(attempt: Attempt, task: Task, faults: _Faults) -> None:

@@ -49,7 +49,7 @@ class Work:
     """What was done in one stretch, and what was said of it.
 
     Attributes:
-        charged, done: FLOPs that the meter charged, and those that a second counter saw.
+        charged, counted: FLOPs that the meter charged, and those that a second counter saw.
         cap: FLOPs that might be spent.
         steps: metered steps.
         learnt: false where the task was infeasible or diverged.
@@ -57,7 +57,7 @@ class Work:
     """
 
     charged: float
-    done: float
+    counted: float
     cap: float = math.inf
     steps: int = 0
     learnt: bool = False
@@ -190,15 +190,15 @@ class Executed(Counter):
         return out
 
 
-def overheard(task: Task, asked: list[Split]) -> Task:
-    """The view of ``task`` for learning, which adds to ``asked`` what it refuses: that may never be seen elsewhere."""
+def noting_refusals(task: Task, refused: list[Split]) -> Task:
+    """The view of ``task`` for learning, which adds each refused split to ``refused``; a strategy may hide it."""
     view = task.for_learning()
 
     def load(split: Split) -> Examples:
         try:
             return view.load(split)
         except HiddenSplit:
-            asked.append(Split(split))
+            refused.append(Split(split))
             raise
 
     return replace(view, load=load)

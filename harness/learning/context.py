@@ -65,7 +65,7 @@ class Context:
     Attributes:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
-        said: told the progress of loops, for people who watch.
+        report_progress: called with the share of a loop that is done, for people who watch.
         adapted: what a body has made of the backbone; None: nothing, the dense net is learnt on.
         resident: what of the examples lies on the device.
         trainings: how each training of the current task's net went, in their order; trials are left out.
@@ -77,7 +77,7 @@ class Context:
     meter: ComputeMeter
     device: str = "cpu"
     dense_flops: float = 0.0
-    said: Callable[[float], None] = field(default=lambda share: None, repr=False)
+    report_progress: Callable[[float], None] = field(default=lambda share: None, repr=False)
     adapted: Adapted | None = None
     trainings: list[Trained] = field(default_factory=list, repr=False)
     resident: Resident = field(default_factory=Resident, repr=False)
@@ -219,7 +219,7 @@ class Context:
             with meter.step(price, count):
                 yield Batch(inputs, targets(self.resident.rows(data.labels, index, device), device), progress)
             pace.took(count, each=price.flops if price else (meter.spent_flops - before) / count)
-            self.said(progress)
+            self.report_progress(progress)
 
     def features(
         self, body: nn.Module, data: Examples, *, name: str, reserve: float = 0.0, phase: CostPhase = "extract"
@@ -245,7 +245,7 @@ class Context:
                     inputs = self.inputs(data, index)
                     with self.meter.step(price, len(index)), self.autocast():
                         parts.append(body(inputs).float())
-                    self.said(start / len(chosen))
+                    self.report_progress(start / len(chosen))
             if len(chosen) < len(data):
                 self.meter.stopped = "seconds" if self.meter.exhausted == "seconds" else "flops"
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.

@@ -129,7 +129,7 @@ def _logits(predict: Predict, task: Task, examples: Examples, ctx: Context) -> t
             check_logits(logits, images, task)
             parts.append(logits.float().cpu())
             # A sign of life: a large test set must not look like a strategy that hangs.
-            ctx.said(1.0)
+            ctx.report_progress(1.0)
     return torch.cat(parts)
 
 

@@ -35,7 +35,7 @@ from harness.learning.recipe import Settled
 from harness.learning.training import Diverged, train
 from harness.storage import disk
 
-KEEP_SECONDS = 60.0
+CHECKPOINT_SECONDS = 60.0
 """What was learnt is put on disk so often: an interruption costs no more."""
 
 RECIPE = Settled(lr=0.0, head_lr=0.0, norm="batch", optimiser="adamw", weight_decay=0.05, warmup=0.05)
@@ -107,10 +107,12 @@ class Progress:
     flops_each: float = 0.0
 
 
-Said = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
-def pretrain(plan: Pretraining, out: Path, *, device: str = "cpu", said: Said = lambda _: None) -> dict[str, Any]:
+def pretrain(
+    plan: Pretraining, out: Path, *, device: str = "cpu", on_progress: OnProgress = lambda _: None
+) -> dict[str, Any]:
     """Carry out ``plan``, or what is left of it, and write ``out``: ``state_dict`` and ``pretraining``, plain values.
 
     Until it is done, ``out`` with ``.part`` behind its name holds what an interrupted pretraining goes on from. Where
@@ -136,7 +138,7 @@ def pretrain(plan: Pretraining, out: Path, *, device: str = "cpu", said: Said = 
     part = out.with_name(f"{out.name}.part")
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
         data = [_mapped(task, Path(folder) / f"{i}.npy", plan) for i, task in enumerate(tasks)]
-        at = _train(net.to(device, memory_format=torch.channels_last), data, plan, part, device, said)  # type: ignore[call-overload]
+        at = _train(net.to(device, memory_format=torch.channels_last), data, plan, part, device, on_progress)  # type: ignore[call-overload]
     made = {**plan.facts(), "images": sum(map(len, data)), **asdict(at), **environment()}
     disk.whole(out, _bytes({"state_dict": net.body.cpu().state_dict(), "pretraining": made}))
     disk.remove(part)
@@ -160,10 +162,10 @@ class Joint(Classifier):
     """One body, and a head for each task.
 
     Attributes:
-        known: loss of the last batch as a share of what a head gives that knows nothing.
+        relative_loss: of the last batch as a share of what a head gives that knows nothing.
     """
 
-    known = 1.0
+    relative_loss = 1.0
 
     def __init__(self, body: nn.Module, width: int, tasks: list[Task]) -> None:
         super().__init__(body, nn.ModuleList(zero_head(width, task.num_classes) for task in tasks))
@@ -174,14 +176,16 @@ class Joint(Classifier):
         assert isinstance(self.head, nn.ModuleList)
         wanted: list[tuple[int, Tensor]] = batch.targets  # type: ignore[assignment]
         parts = self.body(batch.inputs).split([len(target) for _, target in wanted])
-        total, self.known = batch.inputs.new_zeros(()), 0.0
+        total, self.relative_loss = batch.inputs.new_zeros(()), 0.0
         for features, (task, target) in zip(parts, wanted, strict=True):
             loss = loss_of(self.head[task](features).float(), target) * (len(target) / len(batch.inputs))
-            total, self.known = total + loss, self.known + float(loss.detach()) / self.ignorance[task]
+            total, self.relative_loss = total + loss, self.relative_loss + float(loss.detach()) / self.ignorance[task]
         return total
 
 
-def _train(net: Joint, data: list[Examples], plan: Pretraining, part: Path, device: str, said: Said) -> Progress:
+def _train(
+    net: Joint, data: list[Examples], plan: Pretraining, part: Path, device: str, on_progress: OnProgress
+) -> Progress:
     """Train ``net`` until the budget is spent, on from ``part`` if that exists."""
     at, recipe = Progress(), replace(RECIPE, lr=plan.lr, head_lr=plan.lr, batch_size=plan.batch_size)
     optimiser = optimiser_of(net, recipe)
@@ -194,7 +198,7 @@ def _train(net: Joint, data: list[Examples], plan: Pretraining, part: Path, devi
         disk.whole(part, _bytes({**content, "optimiser": optimiser.state_dict()}))
 
     autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=plan.precision == "bf16")
-    batches = _batches(net, data, plan, at, meter, device, keep, said)
+    batches = _batches(net, data, plan, at, meter, device, keep, on_progress)
     with meter:
         train(net, batches, optimiser, recipe, autocast=autocast, loss=net.loss, steps=at.steps)
     return at
@@ -208,7 +212,7 @@ def _batches(
     meter: ComputeMeter,
     device: str,
     keep: Callable[[], None],
-    said: Said,
+    on_progress: OnProgress,
 ) -> Iterator[Batch]:
     """Batches of all tasks until the budget is spent; ``at`` follows, and is kept now and then."""
     budget, before, kept = plan.budget, Progress(**asdict(at)), time.monotonic()
@@ -227,14 +231,14 @@ def _batches(
         with meter.step(None, count):
             yield batch
         pace.took(count, each=(meter.spent_flops - spent) / count)
-        if not math.isfinite(net.known):
+        if not math.isfinite(net.relative_loss):
             raise Diverged(f"the loss became infinite or not a number after {at.steps} steps")
-        at.loss += (net.known - at.loss) / min(at.steps + 1, 100)
+        at.loss += (net.relative_loss - at.loss) / min(at.steps + 1, 100)
         at.steps, at.examples, at.flops_each = at.steps + 1, pace.seen, pace.each
         at.flops, at.seconds = before.flops + meter.spent_flops, before.seconds + meter.spent_seconds
         at.share = min(1.0, max(at.flops / budget.flops, at.seconds / budget.seconds, at.examples / images))
-        said(at)
-        if time.monotonic() - kept >= KEEP_SECONDS:
+        on_progress(at)
+        if time.monotonic() - kept >= CHECKPOINT_SECONDS:
             keep()
             kept = time.monotonic()
 

@@ -27,7 +27,7 @@ Work = Callable[[], tuple[Tensor, Tensor]]
 REAL_STEPS = 3
 """Steps before one is recorded: by then the optimiser has its state, and the libraries have chosen their kernels."""
 
-KNOWN = frozenset({"torch", "torchvision", "timm", "harness", "strategies", "efficientnet_lite_pytorch"})
+REPLAYABLE = frozenset({"torch", "torchvision", "timm", "harness", "strategies", "efficientnet_lite_pytorch"})
 """Packages whose modules launch the same kernels at every step. Of others nothing is known: a module that counts its
 calls in Python, say, would be recorded once and silently stand still."""
 
@@ -167,8 +167,8 @@ def graph_for(net: nn.Module, *, own: bool) -> Graph | None:
 def replays(net: nn.Module) -> bool:
     """Whether a training step of ``net`` may be recorded: it launches the same kernels every time, as far as is known.
 
-    Its modules and their hooks come from :data:`KNOWN` packages, or a module's class says ``replays = True``; none says
-    False.
+    Its modules and their hooks come from :data:`REPLAYABLE` packages, or a module's class says ``replays = True``; none
+    says False.
     """
     return all(
         getattr(module, "replays", _known(type(module)))
@@ -179,7 +179,7 @@ def replays(net: nn.Module) -> bool:
 
 
 def _known(thing: object) -> bool:
-    return str(getattr(thing, "__module__", "")).partition(".")[0] in KNOWN
+    return str(getattr(thing, "__module__", "")).partition(".")[0] in REPLAYABLE
 
 
 def clipped(parameters: Iterable[nn.Parameter], most: float | None) -> Tensor:

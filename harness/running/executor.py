@@ -56,7 +56,7 @@ class Watch(Protocol):
     """Who looks on while runs go."""
 
     def began(self, spec: RunSpec) -> None: ...
-    def heard(self, spec: RunSpec, message: Message) -> None: ...
+    def received(self, spec: RunSpec, message: Message) -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
 
 
@@ -67,7 +67,7 @@ class _Worker:
     pipe: Connection
     last: str = ""
     hung: bool = False
-    heard: float = field(default_factory=time.monotonic)
+    last_message_at: float = field(default_factory=time.monotonic)
 
 
 def missing(specs: Iterable[RunSpec], out: Path, *, retry_failed: bool) -> list[RunSpec]:
@@ -134,7 +134,7 @@ def run_all(
     context = warm()
     waiting, later, begun = deque(specs), list[RunSpec](), set[str]()
     active, outcomes = list[_Worker](), list[Outcome]()
-    with _signals_interrupt(), _kept_for(specs) as kept:
+    with _signals_interrupt(), _memo_for(specs) as memo:
         try:
             while waiting or active or later:
                 if not waiting and len(active) < jobs:
@@ -147,7 +147,7 @@ def run_all(
                     if spec.key not in begun:
                         watch.began(spec)
                         begun.add(spec.key)
-                    active.append(_start(context, spec, out, device, again, kept))
+                    active.append(_start(context, spec, out, device, again, memo))
                 wait([handle for worker in active for handle in (worker.pipe, worker.process.sentinel)], timeout=_TICK)
                 for worker in list(active):
                     # The pipe is emptied after the end was seen, so that no last word is lost.
@@ -175,10 +175,10 @@ def run_all(
 
 
 def _start(
-    context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None
+    context: ForkServerContext, spec: RunSpec, out: Path, device: str, retry_failed: bool, memo: Path | None
 ) -> _Worker:
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(spec, out, device, retry_failed, kept, theirs), daemon=True)
+    process = context.Process(target=_work, args=(spec, out, device, retry_failed, memo, theirs), daemon=True)
     with without_main():
         process.start()
     theirs.close()
@@ -195,35 +195,35 @@ def without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None, parent: Connection) -> None:
+def _work(spec: RunSpec, out: Path, device: str, retry_failed: bool, memo: Path | None, parent: Connection) -> None:
     from harness.running.worker import work
 
-    work(spec, out, device, retry_failed, kept, parent)
+    work(spec, out, device, retry_failed, memo, parent)
 
 
 def _listen(worker: _Worker, watch: Watch) -> None:
     try:
         while worker.pipe.poll():
             message = worker.pipe.recv()
-            worker.heard = time.monotonic()
+            worker.last_message_at = time.monotonic()
             if isinstance(message, str):
                 worker.last = message
             else:
-                watch.heard(worker.spec, message)
+                watch.received(worker.spec, message)
     except (EOFError, OSError):
         return
 
 
 def _stop_if_hung(worker: _Worker, patience: float) -> None:
     """After ``patience`` ask for the place where it hangs; where it does not leave then, kill it."""
-    silent = time.monotonic() - worker.heard
+    silent = time.monotonic() - worker.last_message_at
     if worker.last or worker.hung:
         if silent > GRACE:
             _kill(worker)
         return
     budget = worker.spec.budget.seconds
     if silent > patience + (budget if math.isfinite(budget) else 0):
-        worker.hung, worker.heard = True, time.monotonic()
+        worker.hung, worker.last_message_at = True, time.monotonic()
         with suppress(ProcessLookupError):
             os.kill(_pid(worker), signal.SIGUSR1)
 
@@ -314,8 +314,8 @@ def _signals_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def _kept_for(specs: Sequence[RunSpec]) -> Iterator[Path | None]:
-    """The folder of what runs work out for each other, for as long as they go; a run alone has none."""
+def _memo_for(specs: Sequence[RunSpec]) -> Iterator[Path | None]:
+    """The folder in which these runs share what they compute, removed when they end; one run alone needs none."""
     if len(specs) < 2:
         yield None
         return

@@ -38,7 +38,7 @@ class Lines:
     def began(self, spec: RunSpec) -> None:
         self.begun[spec.key] = time.monotonic()
 
-    def heard(self, spec: RunSpec, message: "Message") -> None:
+    def received(self, spec: RunSpec, message: "Message") -> None:
         if message.note:
             self._print(f"note: {message.note}")
         if message.record is None:
@@ -92,8 +92,8 @@ class Live(Lines):
         super().began(spec)
         self.bars[spec.key] = self.progress.add_task(" ".join(self._names(spec)), total=1.0, what="starting")
 
-    def heard(self, spec: RunSpec, message: "Message") -> None:
-        super().heard(spec, message)
+    def received(self, spec: RunSpec, message: "Message") -> None:
+        super().received(spec, message)
         share = (message.index + (message.share if message.record is None else 1)) / message.tasks
         what = f"{message.index + 1}/{message.tasks} {message.task}, {message.share:.0%} of its budget"
         self.progress.update(self.bars[spec.key], completed=share, what=what)

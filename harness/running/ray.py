@@ -33,7 +33,7 @@ class _Silent:
     """Nobody watches on the node: the driver reads the shared folder."""
 
     def began(self, spec: RunSpec) -> None: ...
-    def heard(self, spec: RunSpec, message: "Message") -> None: ...
+    def received(self, spec: RunSpec, message: "Message") -> None: ...
     def ended(self, outcome: Outcome) -> None: ...
 
 
@@ -132,7 +132,7 @@ class _Seen:
             message = Message(
                 task=record.task, index=record.index, tasks=total, record=record, error=own.error if own else None
             )
-            self.watch.heard(self.spec, message)
+            self.watch.received(self.spec, message)
         self.tasks = len(learnt)
 
 

@@ -19,7 +19,7 @@ from harness.compute.memory import begin_peak, peak_bytes
 from harness.compute.meter import ComputeMeter
 from harness.compute.processes import Processes
 from harness.compute.threads import Threads
-from harness.config.registry import make, make_known
+from harness.config.registry import make, make_with_modules
 from harness.config.suite import sources
 from harness.core.errors import UserError
 from harness.core.schema import EvalRecord, LearnRecord, RunStatus, TaskStatus, parse_record, score_of
@@ -99,8 +99,8 @@ def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> No
         )
     strategy: Strategy
     backbone: Backbone
-    strategy, makes_strategy = make_known("strategies", spec.strategy)
-    backbone, makes_net = make_known("backbones", spec.setting.backbone)
+    strategy, makes_strategy = make_with_modules("strategies", spec.strategy)
+    backbone, makes_net = make_with_modules("backbones", spec.setting.backbone)
     now = dict(sources(strategy=makes_strategy, backbone=makes_net))
     for what, source in spec.sources:
         if what in now and now[what] != source:
@@ -129,7 +129,7 @@ def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> No
         # Held here, whatever a strategy makes of the one in its context.
         ctx.meter = meter = ComputeMeter(flops=may.flops, seconds=may.seconds, device=device)
         ctx.dense_flops = dense_flops(backbone, task.num_classes, spec.setting.size)
-        ctx.said = _told_at_most_once_a_second(task.name, index, len(tasks), listener)
+        ctx.report_progress = _at_most_once_a_second(task.name, index, len(tasks), listener)
         before = Ledger() if index else setup.ledger()
         evals, record = _learn(strategy, task, index, ctx, meter, before, split)
         if index == 0:
@@ -137,7 +137,7 @@ def _run(spec: RunSpec, store: RunFolder, device: str, listener: Listener) -> No
         if index == len(tasks) - 1 and strategy.shares_weights:
             for earlier in tasks[:-1]:
                 evals += evaluate(strategy, Scored.load(earlier, split), ctx, after=task.name)
-                ctx.said(1.0)
+                ctx.report_progress(1.0)
         store.commit(index, strategy.state(), [line.record() for line in (*evals, record)])
         learnt.append(record)
         score = score_of(evals, task.name)
@@ -232,16 +232,16 @@ def _seed_everything(seed: int, *names: object) -> None:
     random.seed(named_seed(seed, *names, "python"))
 
 
-def _told_at_most_once_a_second(task: str, index: int, tasks: int, listener: Listener) -> Callable[[float], None]:
+def _at_most_once_a_second(task: str, index: int, tasks: int, listener: Listener) -> Callable[[float], None]:
     last = time.monotonic()
 
-    def said(share: float) -> None:
+    def report(share: float) -> None:
         nonlocal last
         if time.monotonic() - last >= 1:
             last = time.monotonic()
             listener(Message(task=task, index=index, tasks=tasks, share=share))
 
-    return said
+    return report
 
 
 def _now() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.notation import Written, parse
 from harness.config.registry import module_of, takes
-from harness.config.suite import Suite, load_suite, made
+from harness.config.suite import Suite, build_suite, load_suite
 from harness.core.errors import UserError, unknown
 from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A suite, and what is to be otherwise; None or empty leaves what the suite says.
 
     Attributes:
@@ -59,7 +59,7 @@ class Asked:
             size=self.size or base.setting.size,
             scoring="test" if self.final else "dev_test",
         )
-        suite = made(
+        suite = build_suite(
             name=base.name,
             about=base.about,
             streams=[_skipping(name) if self.skip_missing else name for name in self.streams or base.streams],
@@ -105,15 +105,15 @@ class Crew:
 
 
 @dataclass(frozen=True)
-class Stand:
+class StudyStatus:
     """How the runs that were asked for stand: all of them, and those that are not done."""
 
     specs: list[RunSpec]
     failed: list[RunSpec]
 
 
-def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]) -> Stand:
-    """Do what of ``asked`` is not done below ``out``. Progress goes to standard error, sentences to ``say``.
+def carry_out(request: Request, out: Path, crew: Crew, *, say: Callable[[str], None]) -> StudyStatus:
+    """Do what of ``request`` is not done below ``out``. Progress goes to standard error, sentences to ``say``.
 
     Raises:
         UserError: a part cannot be had, the device cannot be used, or ``out`` cannot be written.
@@ -127,9 +127,9 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
         raise unknown("executor", crew.executor, ["local", "ray"])
     if crew.executor == "local":
         # Both processes import torch; side by side they take the time of one.
-        warm(asked.modules())
+        warm(request.modules())
         check_device(crew.device)
-    specs = asked.specs()
+    specs = request.specs()
     todo = missing(specs, out, retry_failed=crew.retry_failed)
     check_strategies(todo)
     if todo:
@@ -151,7 +151,7 @@ def carry_out(asked: Asked, out: Path, crew: Crew, *, say: Callable[[str], None]
         if status(spec, out) is RunStatus.FAILED:
             say(f"        traceback in {out / spec.folder / 'run.json'}")
     say(f"{len(specs) - len(failed)} of {len(specs)} runs done, {len(failed)} failed; see: harness report {out}")
-    return Stand(specs, failed)
+    return StudyStatus(specs, failed)
 
 
 def _carried_out(todo: list[RunSpec], out: Path, crew: Crew, jobs: int, watch: "Watch") -> "list[Outcome]":

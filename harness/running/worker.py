@@ -24,7 +24,7 @@ from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec
 from harness.running.messages import GRACE, LEFT, Leave, Message
 from harness.running.runner import run
-from harness.storage.memo import keep_in
+from harness.storage.memo import use_folder
 from harness.storage.run_folder import Busy
 
 
@@ -32,16 +32,16 @@ class Hung(BaseException):
     """The parent heard nothing for too long. Not an Exception, so that a plugin's ``except`` does not eat it."""
 
 
-def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path | None, parent: Connection) -> None:
+def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, memo: Path | None, parent: Connection) -> None:
     """Run ``spec``; send each :class:`Message`, and last one word: ``done``, ``busy`` or ``failed: <reason>``.
 
     Args:
         kept: the folder of what the runs of this suite work out for each other, where there are others.
     """
-    _listen_to_signals(kept)
+    _listen_to_signals(memo)
     torch.set_num_threads(1)
     keep_freed_memory()
-    keep_in(kept)
+    use_folder(memo)
 
     def send(message: Any) -> None:
         try:
@@ -68,7 +68,7 @@ def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, kept: Path |
         send("done" if status is RunStatus.DONE else "failed: with another runner")
 
 
-def _listen_to_signals(kept: Path | None) -> None:
+def _listen_to_signals(memo: Path | None) -> None:
     """Leave on SIGTERM, and when the parent dies; show where we are on SIGUSR1, which says that we hang."""
     # A group of our own: the parent ends with us whatever a plugin has started.
     os.setpgid(0, 0)
@@ -79,16 +79,16 @@ def _listen_to_signals(kept: Path | None) -> None:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGUSR1, _hung)
     faulthandler.enable()
-    threading.Thread(target=_leave_with_parent, args=(kept,), daemon=True).start()
+    threading.Thread(target=_leave_with_parent, args=(memo,), daemon=True).start()
 
 
-def _leave_with_parent(kept: Path | None) -> None:
+def _leave_with_parent(memo: Path | None) -> None:
     """Leave where the parent dies without a word: another runner may be waiting for this run."""
     parent = parent_process()
     assert parent is not None, "a worker is somebody's child"
     parent.join()
-    if kept is not None:
-        shutil.rmtree(kept, ignore_errors=True)
+    if memo is not None:
+        shutil.rmtree(memo, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os.killpg(0, signal.SIGKILL)

@@ -24,7 +24,7 @@ _DIGEST = hashlib.sha256().digest_size
 _folder: Path | None = None
 
 
-def keep_in(folder: Path | None) -> None:
+def use_folder(folder: Path | None) -> None:
     """Keep values in ``folder``, which the processes of one suite share; None: keep nothing, as at the start."""
     global _folder
     _folder = folder

@@ -55,7 +55,7 @@ class Answer:
 
     @property
     def where(self) -> str:
-        return "At every budget" if self.always and len(self.budgets) > 1 else f"At {spoken(self.budgets)}"
+        return "At every budget" if self.always and len(self.budgets) > 1 else f"At {budgets_in_words(self.budgets)}"
 
     @property
     def how(self) -> str:
@@ -75,7 +75,7 @@ class Answer:
             return every
         more = [f"{len(self.alike) - 2} more"] if len(self.alike) > 2 else []
         alike = f"not told apart from {listed([*self.alike[:2], *more])}"
-        return f"{every} at {spoken(best, each=True)}, else {alike}" if best else alike
+        return f"{every} at {budgets_in_words(best, each=True)}, else {alike}" if best else alike
 
     def __str__(self) -> str:
         return f"{self.where} {self.strategy} leads: {self.how}."
@@ -150,7 +150,7 @@ def regime(board: Board, budget: str) -> Regime:
     return Regime(budget, float(known.min()), float(known.max())) if len(known) else Regime(budget, 0.0, 0.0)
 
 
-def spoken(budgets: Sequence[str], *, each: bool = False) -> str:
+def budgets_in_words(budgets: Sequence[str], *, each: bool = False) -> str:
     """Budgets as people say them: ``0.1 to 1 epochs``, ``60 seconds and 2e12 FLOPs``.
 
     Args:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from harness.core.band import Band, band_of
 from reports.reading.frame import BOARD, REFERENCE, Frames, budget_order
 from reports.reading.labels import common_recipe
+from reports.statistics.arrays import Floats
 from reports.statistics.student import HERE, Both, Estimate, both, here, mean_of, seed_means, unchanging
 
-Floats = NDArray[np.float64]
 ENOUGH = 0.8
 """A strategy that could pay for a smaller share of the tasks at a budget is listed apart there."""
 
@@ -57,9 +57,9 @@ class Board:
         return [str(family) for family in self.tasks["cluster"]]
 
     @cached_property
-    def place(self) -> dict[str, int]:
-        """Row of each task, by the letters and digits of its name."""
-        return {plain(str(name)): place for place, name in enumerate(self.tasks["task"])}
+    def task_rows(self) -> dict[str, int]:
+        """Row of ``tasks`` of each task, by the letters and digits of its name."""
+        return {plain(str(name)): row for row, name in enumerate(self.tasks["task"])}
 
     @cached_property
     def reference(self) -> str | None:
@@ -67,7 +67,8 @@ class Board:
         return REFERENCE if REFERENCE in self.labels else None
 
     @cached_property
-    def _place(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+    def _rows_of(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+        """Places in ``rows`` of each (strategy, budget)."""
         pairs = zip(self.rows["label"].map(str), self.rows["budget"].map(str), strict=True)
         found: dict[tuple[str, str], list[int]] = {}
         for place, pair in enumerate(pairs):
@@ -77,7 +78,7 @@ class Board:
     @property
     def cells(self) -> list[tuple[str, str]]:
         """Every (strategy, budget) that was run, in the order of labels and budgets."""
-        return [(label, budget) for label in self.labels for budget in self.budgets if (label, budget) in self._place]
+        return [(label, budget) for label in self.labels for budget in self.budgets if (label, budget) in self._rows_of]
 
     def values(self, label: str, budget: str, column: str = "error") -> Floats:
         """(tasks, seeds) of a column of ``rows``; nan where there is none. The caller's own copy."""
@@ -92,7 +93,7 @@ class Board:
 
     def _table(self, label: str, budget: str, column: str) -> Floats:
         table = np.full((len(self.tasks), max(1, len(self.seeds))), math.nan)
-        places = self._place.get((label, budget))
+        places = self._rows_of.get((label, budget))
         if places is not None:
             part = self.rows.iloc[places]
             row = pd.Index(self.tasks["index"]).get_indexer(pd.Index(part["index"]))
@@ -131,7 +132,7 @@ class Board:
 
     def enough(self, label: str, budget: str) -> bool:
         """Whether the strategy was run and could pay for :data:`ENOUGH` of the tasks; others are listed apart."""
-        return (label, budget) in self._place and self.share(label, budget) >= ENOUGH - 1e-9
+        return (label, budget) in self._rows_of and self.share(label, budget) >= ENOUGH - 1e-9
 
     @cached_property
     def unchanging(self) -> frozenset[tuple[str, str]]:

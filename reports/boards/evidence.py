@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.config.notation import parse
 from harness.core.errors import UserError
 from reports.boards.board import Board
+from reports.statistics.arrays import Floats
 from reports.statistics.student import HERE, LIKE, Both, Estimate, both, mean_of, seed_means
-
-Floats = NDArray[np.float64]
 
 DENSE = ("finetune", "linear_probe", "ridge", "ncm", "knn")
 """Families that use the dense net as it is."""
@@ -26,7 +24,7 @@ def pick(board: Board, family: str, *, but: Any = (), **options: Any) -> list[st
         name, written = _written(label)
         if name == family and {key: value for key, value in written.items() if key not in free} == options:
             found.append(label)
-    return sorted(found, key=lambda label: -kept(board, label))
+    return sorted(found, key=lambda label: -kept_share(board, label))
 
 
 def dense_ways(board: Board) -> list[str]:
@@ -40,7 +38,7 @@ def pruned_ways(board: Board, *, most: float = 0.5) -> list[str]:
     """Every way on the board of using a filter-pruned net of at most ``most``, but for the controls."""
     found = [x for x in board.labels if (w := _written(x))[0] == "filter_pruned" and "score" not in w[1]
              and w[1].get("init", "pretrained") == "pretrained"]  # fmt: skip
-    return [label for label in found if kept(board, label) <= most]
+    return [label for label in found if kept_share(board, label) <= most]
 
 
 def _written(label: str) -> tuple[str, dict[str, Any]]:
@@ -51,16 +49,16 @@ def _written(label: str) -> tuple[str, dict[str, Any]]:
     return written.name, dict(written.options)
 
 
-def kept(board: Board, label: str) -> float:
+def kept_share(board: Board, label: str) -> float:
     """What is kept as it was asked for, keep-ratio or share of FLOPs; 1 for what is not made smaller."""
     options = board.options.get(label, {})
     share = options.get("flops")
     if share is None:
-        return 1.0 if label == board.reference else keep_of(board, label)
+        return 1.0 if label == board.reference else keep_ratio(board, label)
     return float(share)
 
 
-def keep_of(board: Board, label: str) -> float:
+def keep_ratio(board: Board, label: str) -> float:
     """The keep-ratio; where a share of FLOPs was asked for instead, nan."""
     options = board.options.get(label, {})
     keep = options.get("keep")

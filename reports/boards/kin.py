@@ -2,8 +2,8 @@
 
 from harness.config.notation import parse
 from harness.core.errors import UserError
+from reports.boards.anchors import base_stream
 from reports.boards.board import Board
-from reports.boards.known import base_stream
 from reports.reading.unrecorded import family_of
 
 

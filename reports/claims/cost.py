@@ -3,7 +3,7 @@
 import numpy as np
 
 from reports.boards.board import Board
-from reports.boards.evidence import forward_flops, gain, keep_of, kept, pick, side_by_side
+from reports.boards.evidence import forward_flops, gain, keep_ratio, kept_share, pick, side_by_side
 from reports.claims.verdict import Finding, Question, not_tested
 from reports.statistics.student import HERE, LIKE, Estimate
 
@@ -42,7 +42,7 @@ def cost_formula(board: Board) -> Finding:
     dense, off, cells = forward_flops(board, board.reference), [], []
     for family, table in RESNET50.items():
         for label in pick(board, family):
-            expected, mine = table.get(keep_of(board, label)), forward_flops(board, label)
+            expected, mine = table.get(keep_ratio(board, label)), forward_flops(board, label)
             if expected and mine > 0:
                 off.append(abs(mine / dense / expected - 1))
                 cells += [(label, budget) for budget in board.budgets if (label, budget) in board.cells]
@@ -55,7 +55,7 @@ def cost_formula(board: Board) -> Finding:
 def time_saved(board: Board) -> Finding:
     """C12. Latency of a prediction at keep 0.5 over the dense net's, mean over budgets, beside the share of FLOPs."""
     dense = board.reference
-    found = [label for label in pick(board, "filter_pruned") if kept(board, label) == 0.5]
+    found = [label for label in pick(board, "filter_pruned") if kept_share(board, label) == 0.5]
     budgets = side_by_side(board, dense, found[0])[0] if dense and found else []
     if not dense or not budgets:
         return not_tested("needs dense finetune and filter_pruned with keep or flops 0.5")

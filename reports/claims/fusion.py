@@ -5,7 +5,17 @@ import math
 import numpy as np
 
 from reports.boards.board import Board
-from reports.boards.evidence import gain, how_much, kept, mean_gain, mean_where_all, pick, points, shared, side_by_side
+from reports.boards.evidence import (
+    gain,
+    how_much,
+    kept_share,
+    mean_gain,
+    mean_where_all,
+    pick,
+    points,
+    shared,
+    side_by_side,
+)
 from reports.claims.verdict import Finding, Question, not_tested
 
 
@@ -16,7 +26,7 @@ def _fused_pairs(board: Board) -> list[tuple[str, str, float]]:
         plain = {how_much(board, label): label for label in pick(board, family)}
         for label in pick(board, "ot_fused", but=("layout",)):
             if str(board.options[label].get("layout", "filter")) == layout and (key := how_much(board, label)) in plain:
-                found.append((label, plain[key], kept(board, label)))
+                found.append((label, plain[key], kept_share(board, label)))
     return [pair for pair in found if side_by_side(board, *pair[:2])[0]]
 
 

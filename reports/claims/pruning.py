@@ -8,13 +8,12 @@ from scipy.stats import spearmanr
 from harness.core.band import Band
 from reports.boards.board import Board
 from reports.boards.evidence import (
-    Floats,
     cross_fitted,
     dense_ways,
     forward_flops,
     gain,
     how_much,
-    kept,
+    kept_share,
     mean_gain,
     mean_where_all,
     pick,
@@ -24,6 +23,7 @@ from reports.boards.evidence import (
     side_by_side,
 )
 from reports.claims.verdict import Finding, Question, not_tested
+from reports.statistics.arrays import Floats
 from reports.statistics.student import (
     FEWEST,
     HERE,
@@ -94,13 +94,13 @@ def _gain_in(board: Board, band: Band) -> Finding:
         f"{points(found)} at {', '.join(low)}, {share:+.0%} of the accuracy of the best dense way; beyond a gain of "
         f"{RELATIVE_GAIN:.0%}: {points(excess)}"
     )
-    return Finding(said, (Question(excess, margin=0.0),), cells=cells, shown=found)
+    return Finding(said, (Question(excess, margin=0.0),), cells=cells, displayed=found)
 
 
 def asymptotic_cost(board: Board) -> Finding:
     """C2. Where the dense net gains little from more compute, what keep 0.75 costs; and where the curves cross."""
     dense = board.reference
-    found = [label for label in pick(board, "filter_pruned") if abs(kept(board, label) - 0.75) < 0.051]
+    found = [label for label in pick(board, "filter_pruned") if abs(kept_share(board, label) - 0.75) < 0.051]
     budgets = shared(board, dense, found[0]) if dense and found else []
     if not dense or len(budgets) < 2:
         return not_tested("needs dense finetune and filter_pruned with keep or flops 0.75 at two budgets or more")
@@ -256,7 +256,7 @@ def best_keep_follows_budget(board: Board) -> Finding:
     by_flops = [label for label in found if board.options[label].get("flops") is not None]
     # Keep-ratios and shares of FLOPs are two rulers: the one that more nets were made with is read.
     found = by_flops if 2 * len(by_flops) > len(found) else [label for label in found if label not in by_flops]
-    keeps = {label: kept(board, label) for label in [*([board.reference] if board.reference else []), *found]}
+    keeps = {label: kept_share(board, label) for label in [*([board.reference] if board.reference else []), *found]}
     # What was run at fewer budgets than the dense net would narrow the comparison to those.
     wanted = [b for b in board.budgets if (board.reference, b) in board.cells]
     keeps = {label: share for label, share in keeps.items() if all((label, b) in board.cells for b in wanted)}

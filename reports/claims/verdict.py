@@ -27,7 +27,7 @@ MARGIN = 0.01
 """A gain of less than a point is none."""
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not tested"]
-Asked = Literal["above", "below", "not above", "off"]
+Relation = Literal["above", "below", "not above", "off"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Question:
     """
 
     quantity: Both
-    asked: Asked = "above"
+    relation: Relation = "above"
     threshold: float = 0.0
     margin: float = MARGIN
 
@@ -49,7 +49,7 @@ class Question:
         above, below = one.above(self.threshold), one.below(self.threshold)
         at = max(one.above(self.threshold - self.margin), one.below(self.threshold + self.margin))
         within = at if self.margin else 1.0
-        match self.asked:
+        match self.relation:
             case "above":
                 holds, fails = above, min(below, within)
             case "below":
@@ -69,27 +69,27 @@ class Finding:
     """What the test of a claim found.
 
     Attributes:
-        said: the finding in words, with both intervals.
+        text: the finding in words, with both intervals.
         questions: what has to be answered; none where the claim was not tested or needs no statistics.
         some: one 'yes' is enough, as where a claim asks for some budget; else there is one question.
         settled: the verdict where there is no question.
         cells: the (strategy, budget) it rests on. tasks: places of the tasks it rests on; None for all.
-        shown: what stands beside the verdict, where that is not what was asked.
+        displayed: what stands beside the verdict, where that is not what was asked.
     """
 
-    said: str
+    text: str
     questions: tuple[Question, ...] = ()
     some: bool = False
     settled: Verdict = "not tested"
     cells: Sequence[tuple[str, str]] = field(default=())
     tasks: Sequence[int] | None = None
-    shown: Both | None = None
+    displayed: Both | None = None
 
     @property
     def quantity(self) -> Both | None:
-        """What is shown: ``shown``, else the one question's, or of several the one that is most surely above."""
-        if self.shown is not None or not self.questions:
-            return self.shown
+        """What is shown: ``displayed``, else the one question's, or of several the one that is most surely above."""
+        if self.displayed is not None or not self.questions:
+            return self.displayed
         return min(self.questions, key=lambda q: math.inf if math.isnan(p := q.chances(HERE)[0]) else p).quantity
 
     def chances(self, scope: str) -> tuple[float, float]:

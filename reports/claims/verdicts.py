@@ -83,7 +83,7 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def found(claim: Claim, board: Board) -> Finding:
+def evaluate_claim(claim: Claim, board: Board) -> Finding:
     """What the runs of ``board`` say about ``claim``."""
     module, _, function = claim.test.partition(":")
     finding: Finding = getattr(import_module(f"reports.claims.{module}"), function)(board)
@@ -95,7 +95,7 @@ def claims_table(board: Board) -> Table:
     parts = [board, *(part for part in map(board.only, _kinds(board)) if len(part.tasks) > 1)]
     rows = {}
     for place, part in enumerate(parts):
-        findings = [found(claim, part) for claim in claims()]
+        findings = [evaluate_claim(claim, part) for claim in claims()]
         verdicts = {scope: judge(findings, scope) for scope in (HERE, LIKE)}
         count = {scope: max(1, sum(not math.isnan(one.p) for one in verdicts[scope])) for scope in (HERE, LIKE)}
         for number, (claim, finding) in enumerate(zip(claims(), findings, strict=True)):
@@ -155,7 +155,7 @@ def _row(
         "statement": claim.statement,
         "verdict": by[LIKE].verdict,
         "verdict_here": by[HERE].verdict,
-        "said": finding.said,
+        "said": finding.text,
         **_ends("", quantity.like if quantity else None),
         **_ends("here_", quantity.here if quantity else None),
         "n": quantity.here.n if quantity else math.nan,

@@ -133,6 +133,6 @@ def legend_below(figure: Any, handles: Sequence[Any], names: Sequence[str], *, w
                   columnspacing=1.2, labelspacing=0.35)  # fmt: skip
 
 
-def seen(labels: Sequence[str], look: Mapping[str, Look]) -> list[str]:
+def in_colour(labels: Sequence[str], look: Mapping[str, Look]) -> list[str]:
     """Those of ``labels`` that are drawn in color, after the grey ones would be drawn."""
     return [label for label in labels if not look[label].rest]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from reports.figures.axes import barred, beside, budget_ticks, legend_below, log_ticks, seen
+from reports.figures.axes import barred, beside, budget_ticks, in_colour, legend_below, log_ticks
 from reports.figures.style import FRONT, RC, REST, Look, shortened
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ Panel = tuple[str, pd.DataFrame, Mapping[str, float], Mapping[str, Look]]
 """A title, its table of :func:`reports.tables.curves.curves`, the FLOPs of its budgets, and looks."""
 
 TITLES = {"flops": "budget, and the FLOPs a task that it pays for", "seconds": "seconds a task"}
-TOLD = 4
+MOST_COUNTS = 4
 """Hollow points beside which the number of their tasks is written; more would be unreadable, and a table has it."""
 
 
@@ -35,7 +35,7 @@ def main_picture(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    labels = seen(list(dict.fromkeys(table["strategy"])), look)
+    labels = in_colour(list(dict.fromkeys(table["strategy"])), look)
     narrow = width < 5
     with mpl.rc_context(RC):
         height = 2.9 + 0.17 * (len(labels) + 2) if narrow else 3.7
@@ -65,7 +65,7 @@ def overview_picture(panels: Sequence[Panel], *, width: float) -> "Figure":
     rows = -(-len(panels) // columns)
     with mpl.rc_context(RC):
         shown = list(
-            dict.fromkeys(label for _, table, _, look in panels for label in seen(list(table["strategy"]), look))
+            dict.fromkeys(label for _, table, _, look in panels for label in in_colour(list(table["strategy"]), look))
         )
         height = (2.5 if len(panels) > 1 else 3.4) * rows + 0.19 * (-(-(len(shown) + 1) // (1 if width < 5 else 2)) + 1)
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -108,7 +108,7 @@ def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: Cos
     if len(best) > 1:
         ax.step(best[cost], best["error"], where="post", color=FRONT[0], lw=5, alpha=0.28, solid_capstyle="round",
                 label="Pareto front", zorder=1)  # fmt: skip
-    told = (~drawn["complete"].astype(bool)).sum() <= TOLD
+    told = (~drawn["complete"].astype(bool)).sum() <= MOST_COUNTS
     ends: list[tuple[str, float, float]] = []
     for label in dict.fromkeys(drawn["strategy"]):
         part, mine = drawn[drawn["strategy"] == label].sort_values(cost), look[label]

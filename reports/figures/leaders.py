@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.figures.axes import barred, budget_ticks, legend_below, log_ticks, seen
+from reports.figures.axes import barred, budget_ticks, in_colour, legend_below, log_ticks
 from reports.figures.style import RC, Look, shortened
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def optimal_picture(
     nearest = behind.groupby("strategy")["behind"].min()
     shown = [label for label in dict.fromkeys(behind["strategy"]) if 100 * nearest[label] <= NEAR]
     with mpl.rc_context(RC):
-        height = 2.9 * (count if narrow else 1) + 0.17 * len(seen(shown, look))
+        height = 2.9 * (count if narrow else 1) + 0.17 * len(in_colour(shown, look))
         figure = Figure(figsize=(width if law or narrow else width * 0.6, height), layout="constrained")
         axes: Any = np.atleast_1d(figure.subplots(nrows=count) if narrow else figure.subplots(ncols=count))
         axes[0].set_xscale("log")

@@ -35,7 +35,7 @@ class Section:
     """A part of the page.
 
     Attributes:
-        spec: the title in full, on hover. told: what stands beside the title, in a few words.
+        spec: the title in full, on hover. subtitle: what stands beside the title, in a few words.
         answers: what it says, each as where, who and how.
         strip: from :func:`reports.page.strip.strip`.
         facts: in a line under its title. notes: warnings.
@@ -45,7 +45,7 @@ class Section:
     anchor: str
     title: str
     spec: str = ""
-    told: str = ""
+    subtitle: str = ""
     answers: Sequence[tuple[str, str, str]] = ()
     strip: Mapping[str, Any] | None = None
     lead: str = ""
@@ -72,7 +72,9 @@ def embedded(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def shown(table: Table, looks: Mapping[str, Look], *, anchor: str = "", folded: bool | None = None) -> dict[str, Any]:
+def table_context(
+    table: Table, looks: Mapping[str, Look], *, anchor: str = "", folded: bool | None = None
+) -> dict[str, Any]:
     """What the template needs to know of a table; columns without any value are left out.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.boards.answer import regime, spoken
+from reports.boards.answer import budgets_in_words, regime
 from reports.boards.board import Board
 from reports.figures.style import Look
 from reports.page.document import mark
@@ -41,7 +41,7 @@ def strip(board: Board, curve: pd.DataFrame, looks: Mapping[str, Look]) -> dict[
 def _column(board: Board, budget: str) -> dict[str, str]:
     known = regime(board, budget)
     told = f"{known.images} images shown to the dense net, {known.steps}" if known.most else ""
-    return {"budget": budget, "title": spoken([budget]), "band": known.bands, "told": told}
+    return {"budget": budget, "title": budgets_in_words([budget]), "band": known.bands, "told": told}
 
 
 def _cell(board: Board, label: str, budget: str, row: Mapping[Any, Any] | None) -> dict[str, str]:

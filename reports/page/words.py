@@ -99,12 +99,12 @@ def decided(claims: Table) -> str:
     return ", ".join(f"{counts[x]} {x}" for x in ("supported", "refuted", "inconclusive") if x in counts)
 
 
-def said_best(board: Board) -> str:
+def describe_leads(board: Board) -> str:
     rows = optimal_table(board).frame.itertuples()
     return "Leads at each budget: " + "; ".join(f"{r.strategy} at {r.budget}" for r in rows) + "."
 
 
-def said_front(curve: pd.DataFrame) -> str:
+def describe_front(curve: pd.DataFrame) -> str:
     """The picture in a sentence, for those who cannot see it."""
     front = curve[curve["on_front"].astype(bool)].sort_values("flops")
     if front.empty:

@@ -161,7 +161,7 @@ def _places(number: Number, board: Board) -> list[int]:
 
 def place_of(number: Number, board: Board) -> int | None:
     """Where on the board the number's task is; names agree in their letters and digits."""
-    return board.place.get(plain(number.task)) if number.task else None
+    return board.task_rows.get(plain(number.task)) if number.task else None
 
 
 def _parsed(label: str) -> Written:

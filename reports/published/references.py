@@ -15,7 +15,8 @@ import pandas as pd
 
 from reports.boards.board import Board
 from reports.published.conditions import TRAINING, without_training
-from reports.statistics.student import HERE, Floats, by_seed, here, welch
+from reports.statistics.arrays import Floats
+from reports.statistics.student import HERE, by_seed, here, welch
 from reports.tables.table import Column, Table
 
 _SETTING = ("backbone", "weights_hash", "size", "precision", "scoring")

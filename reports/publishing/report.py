@@ -42,11 +42,11 @@ from reports.page.words import (
     board_notes,
     crossed,
     decided,
+    describe_front,
+    describe_leads,
     facts,
     notes,
     ran_lead,
-    said_best,
-    said_front,
     tasks_of,
     terms,
     untested,
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Made(NamedTuple):
+class BoardReport(NamedTuple):
     """One board with all that the report shows of it. ``costs`` are the FLOPs a task that each budget pays for."""
 
     board: Board
@@ -132,7 +132,7 @@ def write_report(
         choices=_choices(found),
         strategies=[(label, page.mark(look[label])) for label in shown],
         parts=[_published(across["baselines"], look)] if _ours(across["baselines"].frame) else [],
-        ran=[page.shown(table, look) for table in ran if len(table.frame)],
+        ran=[page.table_context(table, look) for table in ran if len(table.frame)],
         ran_lead=ran_lead(frames),
         made=datetime.date.today().isoformat(),
         version=_version(),
@@ -165,17 +165,17 @@ def tables_of(given: Sequence[Path]) -> dict[str, Table]:
     return _all(made, _across(made, frames), _ran(frames))
 
 
-def _all(made: Sequence[Made], across: Mapping[str, Table], ran: Sequence[Table]) -> dict[str, Table]:
+def _all(made: Sequence[BoardReport], across: Mapping[str, Table], ran: Sequence[Table]) -> dict[str, Table]:
     mine = {f"{one.prefix}{_file_name(table.name)}": table for one in made for table in one.tables}
     return mine | dict(across) | {table.name: table for table in ran}
 
 
-def _made_of(frames: Frames, unpaid: Unpaid) -> list[Made]:
+def _made_of(frames: Frames, unpaid: Unpaid) -> list[BoardReport]:
     found = boards(frames, unpaid=unpaid)
     return [_made(*each, frames) for each in zip(found, prefixes(found), short_titles(found), strict=True)]
 
 
-def _made(board: Board, prefix: str, title: str, frames: Frames) -> Made:
+def _made(board: Board, prefix: str, title: str, frames: Frames) -> BoardReport:
     curve, law = curves(board), scaling(board)
     tables = [
         curves_table(board, curve),
@@ -189,10 +189,10 @@ def _made(board: Board, prefix: str, title: str, frames: Frames) -> Made:
     tables += [recovery_table(board, curve), ranks_table(board), profiles_table(board), scaling_table(law)]
     behind = behind_table(board)
     tables += [behind, forgetting_table(board, frames), *accuracy_tables(board, frames), trainings_table(board)]
-    return Made(board, prefix, title, curve, budget_costs(board), law, behind.frame, tables)
+    return BoardReport(board, prefix, title, curve, budget_costs(board), law, behind.frame, tables)
 
 
-def _across(made: Sequence[Made], frames: Frames) -> dict[str, Table]:
+def _across(made: Sequence[BoardReport], frames: Frames) -> dict[str, Table]:
     """The tables of all boards together; those that set boards side by side only where there are several."""
     found = [compared(frames, chosen(()))]
     if len(made) > 1:
@@ -205,7 +205,7 @@ def _ran(frames: Frames) -> list[Table]:
     return [gaps_table(frames), runs_table(frames), settings_table(frames)]
 
 
-def _panels(made: Sequence[Made], look: Mapping[str, Look]) -> list[Panel]:
+def _panels(made: Sequence[BoardReport], look: Mapping[str, Look]) -> list[Panel]:
     return [
         (f"{one.title}\ntasks: {provenance(one.board)}", one.curve, one.costs, _in_focus(one.board, look))
         for one in made
@@ -213,7 +213,7 @@ def _panels(made: Sequence[Made], look: Mapping[str, Look]) -> list[Panel]:
 
 
 def _overview(
-    made: Sequence[Made], across: Mapping[str, Table], look: dict[str, Look], folder: Path
+    made: Sequence[BoardReport], across: Mapping[str, Table], look: dict[str, Look], folder: Path
 ) -> page.Section | None:
     if len(made) < 2:
         return None
@@ -224,7 +224,7 @@ def _overview(
         "overview",
         "All streams and backbones",
         figures=[picture],
-        folded=[page.shown(table, look, folded=True) for table in tables],
+        folded=[page.table_context(table, look, folded=True) for table in tables],
     )
 
 
@@ -256,11 +256,11 @@ def _published(table: Table, look: dict[str, Look]) -> page.Section:
         "Published numbers",
         f"{len(table.frame)} numbers from {table.frame['source'].nunique()} sources: {said}. Every number has its "
         "address; none is judged where the conditions differ.",
-        tables=[page.shown(table, look)],
+        tables=[page.table_context(table, look)],
     )
 
 
-def _section(made: Made, look: dict[str, Look], folder: Path) -> tuple[page.Section, dict[str, Any]]:
+def _section(made: BoardReport, look: dict[str, Look], folder: Path) -> tuple[page.Section, dict[str, Any]]:
     """One board's part of the page, and what its live picture needs."""
     board, prefix, curve = made.board, made.prefix, made.curve
     summary = strip(board, curve, look) if board.leads else None
@@ -271,7 +271,7 @@ def _section(made: Made, look: dict[str, Look], folder: Path) -> tuple[page.Sect
         f"{prefix}board",
         made.title,
         spec=board.title,
-        told=f"{tasks_of(board)}, {len(board.seeds)} {'seed' if len(board.seeds) == 1 else 'seeds'}",
+        subtitle=f"{tasks_of(board)}, {len(board.seeds)} {'seed' if len(board.seeds) == 1 else 'seeds'}",
         answers=[(one.where, one.strategy, one.how) for one in answers(board)],
         strip=summary and {**summary, "full": f"{prefix}budgets"},
         facts=board_facts(board),
@@ -288,7 +288,7 @@ def _section(made: Made, look: dict[str, Look], folder: Path) -> tuple[page.Sect
 def _tables(tables: Sequence[Table], prefix: str, look: Mapping[str, Look], *, folded: bool) -> list[dict[str, Any]]:
     """Those that hold anything; what is said of tasks like these, only where there are intervals."""
     return [
-        page.shown(table, look, anchor=f"{prefix}{_file_name(table.name)}", folded=folded)
+        page.table_context(table, look, anchor=f"{prefix}{_file_name(table.name)}", folded=folded)
         for table in tables
         if len(table.frame) and (table.name != "gains_like" or table.frame.filter(like=" low").notna().any(axis=None))
     ]
@@ -302,14 +302,14 @@ def _judged(claims: Table) -> Table:
     return replace(claims, frame=tested, title=f"{claims.title}: {said} on these tasks" if said else claims.title)
 
 
-def _figures(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Picture]:
+def _figures(made: BoardReport, look: Mapping[str, Look], folder: Path) -> list[page.Picture]:
     """Error against compute, and gains over the dense net."""
     curve, prefix = made.curve, made.prefix
     if not len(curve):
         return []
     drawn = [
         _picture(
-            main_picture, curve, made.costs, look, folder=folder, name=f"{prefix}curves", said=said_front(curve),
+            main_picture, curve, made.costs, look, folder=folder, name=f"{prefix}curves", said=describe_front(curve),
             title="Error against compute", caption=MAIN,
         )
     ]  # fmt: skip
@@ -324,7 +324,7 @@ def _figures(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Pi
     return drawn
 
 
-def _more(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Picture]:
+def _more(made: BoardReport, look: Mapping[str, Look], folder: Path) -> list[page.Picture]:
     """What is worth a look where there is something to compare."""
     board, curve, prefix, drawn = made.board, made.curve, made.prefix, []
     if len(board.labels) < 2 or curve["error"].isna().all():
@@ -341,7 +341,7 @@ def _more(made: Made, look: Mapping[str, Look], folder: Path) -> list[page.Pictu
         drawn.append(
             _picture(
                 optimal_picture, behind, made.costs, made.law, look, folder=folder, name=f"{prefix}optimal",
-                said=said_best(board), title="Behind the leader", caption=BEST,
+                said=describe_leads(board), title="Behind the leader", caption=BEST,
             )
         )  # fmt: skip
     profiles = made.table("profiles")

@@ -21,14 +21,11 @@ from typing import Any
 from harness.core.errors import UserError, unknown
 from reports.tables.table import DASH, Table, missing
 
-_MARK = re.compile(
+MARK = re.compile(
     r"<!--=\s*(?P<table>[^\s\[\]]+)\[(?P<columns>[^\]]*)\]\s*(?P<where>.*?)\s*-->(?P<text>.*?)<!--/-->", re.DOTALL
 )
+"""A mark, from its comment to its end."""
 _COLUMN = re.compile(r"(?P<key>[^*:]+?)(?P<hundred>\*100)?(?::(?P<format>[-+.\w%]+))?")
-_QUOTED = re.compile(r"```.*?```|`[^`\n]*`|<!--.*?-->|\]\([^)\s]*\)|https?://\S+|arXiv \d{4}\.\d{4,5}", re.DOTALL)
-_NUMBER = re.compile(r"\d+\.\d+|\d+(?=\s?(?:%|points?\b))")
-LEVEL = "95%"
-"""The level of every interval; the one share that a text may name without a mark."""
 
 
 def fill(file: Path, tables: Mapping[str, Table]) -> None:
@@ -51,24 +48,11 @@ def filled(text: str, tables: Mapping[str, Table]) -> str:
     Raises:
         UserError: a mark names no table, no column or no row, or is not closed; the mark is told.
     """
-    if len(_MARK.findall(text)) != text.count("<!--="):
+    if len(MARK.findall(text)) != text.count("<!--="):
         raise UserError(
             "a mark is not closed or cannot be read: expected <!--= TABLE[COLUMN, ...] KEY=VALUE; ... -->text<!--/-->"
         )
-    return _MARK.sub(lambda found: _replaced(found, tables), text)
-
-
-def strays(text: str) -> list[str]:
-    """The lines with a decimal number, a share or points outside of marks, quotes of code, and addresses.
-
-    Also a mark within a line that begins the line: Markdown takes such a line for HTML and shows its source.
-    """
-    begun = [line for line in text.splitlines() if line.startswith("<!--=") and line.count("-->") > 1]
-    # Lines stay lines: what is taken out leaves its line breaks.
-    bare = _MARK.sub(lambda found: "\n" * found[0].count("\n"), text)
-    bare = _QUOTED.sub(lambda found: "\n" * found[0].count("\n"), bare).replace(LEVEL, "")
-    lines = zip(bare.splitlines(), text.splitlines(), strict=False)
-    return list(dict.fromkeys([*begun, *(whole for line, whole in lines if _NUMBER.search(line))]))
+    return MARK.sub(lambda found: _replaced(found, tables), text)
 
 
 def _replaced(mark: "re.Match[str]", tables: Mapping[str, Table]) -> str:

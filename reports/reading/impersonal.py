@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.core.schema import RunFile
 
-KEPT = tuple(RunFile.model_fields)
+FIELDS = tuple(RunFile.model_fields)
 """What of ``run.json`` is handed on: what the schema names, and nothing that stands there besides."""
 
 _QUOTED = re.compile(r"""(['"])(~?/[^'"\n]*|[A-Za-z]:\\[^'"\n]*)\1""")
@@ -19,7 +19,7 @@ def impersonal(run: Mapping[str, Any]) -> dict[str, Any]:
 
     What ran, on which processor, with which versions, and how it ended stays.
     """
-    kept = {name: _everywhere(run[name]) for name in KEPT if name in run}
+    kept = {name: _everywhere(run[name]) for name in FIELDS if name in run}
     if isinstance(kept.get("hardware"), dict):
         kept["hardware"] = {name: value for name, value in kept["hardware"].items() if name in _HARDWARE}
         if isinstance(system := kept["hardware"].get("system"), str):

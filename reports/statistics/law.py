@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-Floats = NDArray[np.float64]
+from reports.statistics.arrays import Floats
+
 EXPONENTS = np.geomspace(0.05, 3, 60)
 """Where the search for exponents begins; it ends between them."""
 

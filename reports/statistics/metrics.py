@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from reports.statistics.arrays import Floats
 
 
 def chance_error(kind: str, num_classes: int) -> float:
@@ -21,16 +21,6 @@ def chance_normalized(error: ArrayLike, chance: ArrayLike) -> Floats:
     """Error in units of the best constant prediction's: 0 is perfect, above 1 is worse than not to look."""
     guess = np.asarray(chance, float)
     return np.asarray(error, float) / np.where(guess > 0, guess, np.nan)
-
-
-def merged_score(errors: ArrayLike) -> float:
-    """Mean over tasks of the error (top-1 error, or 1 - mAP for multilabel), each task with the same weight.
-
-    NEVIS'22 (arXiv 2211.11747) reports the two kinds apart and leaves merging open; equal weights are ours. nan if
-    a task is missing: a mean over other tasks is another score.
-    """
-    values = np.asarray(errors, float)
-    return float(values.mean()) if values.size else math.nan
 
 
 SLACK = 0.02

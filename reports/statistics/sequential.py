@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from reports.statistics.arrays import Floats
+
 PRIOR = 10.0
 """Variance of the effect size, in spreads between pairs: broad, for a mean over tasks differs little between seeds."""
 

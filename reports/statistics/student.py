@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr, stdtrit
 
-Floats = NDArray[np.float64]
+from reports.statistics.arrays import Floats
+
 LEVEL = 0.95
 HERE, LIKE = "on these tasks", "on tasks like these"
 MOST = 0.8

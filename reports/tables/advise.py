@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.core.errors import UserError, unknown
 from reports.boards.board import ENOUGH, Board, Unpaid, boards
 from reports.reading.frame import read
+from reports.statistics.arrays import Floats
 from reports.statistics.metrics import SLACK
 from reports.statistics.student import FEWEST, HERE, LIKE, Both, Estimate, both, here, seed_means
 from reports.tables.curves import budget_costs
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Advice:
     Attributes:
         candidates: the leader first, then the others by how far they are behind.
         apart: strategies that could pay for too few tasks, with how many.
-        tells, tells_like: whether the leader is surely ahead of each other, on these tasks and on tasks like these.
+        sure, sure_like: whether the leader is surely ahead of each other, on these tasks and on tasks like these.
     """
 
     board: str
@@ -62,20 +60,20 @@ class Advice:
     domain: str | None
     candidates: tuple[Candidate, ...]
     apart: tuple[tuple[str, int], ...]
-    tells: bool
-    tells_like: bool
+    sure: bool
+    sure_like: bool
     n: int
     tasks: int
-    said: str
+    text: str
 
     def __str__(self) -> str:
-        return self.said
+        return self.text
 
     def plain(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
-            "board": self.board, "flops": self.flops, "domain": self.domain, "tells_here": self.tells,
-            "tells_like": self.tells_like, "n": self.n, "tasks": self.tasks, "said": self.said,
+            "board": self.board, "flops": self.flops, "domain": self.domain, "tells_here": self.sure,
+            "tells_like": self.sure_like, "n": self.n, "tasks": self.tasks, "said": self.text,
             "apart": dict(self.apart), "candidates": [one.plain() for one in self.candidates],
         }  # fmt: skip
 

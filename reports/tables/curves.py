@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reports.boards.anchors import anchors
 from reports.boards.board import ENOUGH, Board
-from reports.boards.known import known
 from reports.statistics.metrics import between, chance_normalized, paired_front
 from reports.statistics.student import HERE, mean_of, seed_means
 from reports.tables.table import Column, Table
@@ -32,7 +32,7 @@ def curves(board: Board) -> pd.DataFrame:
     chance = board.tasks["chance"].to_numpy(float)
     kinds = board.tasks["kind"].to_numpy()
     epoch = board.tasks["epoch_flops"].to_numpy(float)
-    anchors = known(board)
+    ends = anchors(board)
     for label, budget in board.cells:
         values = board.values(label, budget)
         paid: NDArray[np.bool_] = np.asarray((~np.isnan(values)).any(axis=1))
@@ -46,7 +46,7 @@ def curves(board: Board) -> pd.DataFrame:
             "strategy": label, "budget": budget, **mean, "epochs": mean["flops"] / scale if scale else math.nan,
             "error": total.value, "low": total.share[0], "high": total.share[1],
             "normalized": mean_of(chance_normalized(values, chance[:, None])),
-            "between": mean_of(between(values, anchors.frozen[:, None], anchors.best[:, None])),
+            "between": mean_of(between(values, ends.frozen[:, None], ends.best[:, None])),
             "single_label": mean_of(values[kinds != "multilabel"]),
             "multilabel": mean_of(values[kinds == "multilabel"]),
             "n": total.n, "tasks": total.tasks, "of_tasks": len(board.tasks), "seeds": total.seeds,

@@ -5,14 +5,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from reports.boards.board import Board
 from reports.reading.frame import Frames
+from reports.statistics.arrays import Floats
 from reports.statistics.student import HERE, Estimate, here, mean_of, of_units, seed_means
 from reports.tables.table import Column, Table
-
-Floats = NDArray[np.float64]
 
 ALL = "all weights"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reports.boards.board import ENOUGH, Board
-from reports.boards.evidence import keep_of
+from reports.boards.evidence import keep_ratio
 from reports.statistics.student import HERE, LIKE, Estimate, mean_of
 from reports.tables.table import Column, Table
 
@@ -30,7 +30,7 @@ def optimal_table(board: Board) -> Table:
             {
                 "budget": budget,
                 "strategy": best,
-                "keep": keep_of(board, best) if "keep" in board.options.get(best, {}) else math.nan,
+                "keep": keep_ratio(board, best) if "keep" in board.options.get(best, {}) else math.nan,
                 "error": error.value,
                 "low": error.share[0],
                 "high": error.share[1],

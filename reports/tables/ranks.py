@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from reports.boards.board import Board
+from reports.statistics.arrays import Floats
 from reports.statistics.student import FEWEST, seed_means
 from reports.tables.table import Column, Table
 
-Floats = NDArray[np.float64]
 ALPHA = 0.05
 TIE = 9
 """Decimals beyond which errors are float noise: means of equal errors are equal."""

@@ -5,15 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from reports.boards.board import Board
-from reports.boards.evidence import forward_flops, keep_of, pick, shared
+from reports.boards.evidence import forward_flops, keep_ratio, pick, shared
+from reports.statistics.arrays import Floats
 from reports.statistics.law import Law, fit
 from reports.statistics.student import FEWEST, HERE, LIKE, by_cluster, by_seed, mean_of, of_units
 from reports.tables.table import Column, Table
-
-Floats = NDArray[np.float64]
 
 
 class Scaling(NamedTuple):
@@ -59,7 +57,7 @@ def scaling(board: Board) -> Scaling | None:
                 {
                     "strategy": label,
                     "budget": budget,
-                    "keep": 1.0 if label == board.reference else keep_of(board, label),
+                    "keep": 1.0 if label == board.reference else keep_ratio(board, label),
                     "size": forward_flops(board, label) / dense,
                     "share": mean_of((board.values(label, budget, "examples") / train)[paid]),
                     "flops": mean_of(board.values(label, budget, "flops")[paid]),

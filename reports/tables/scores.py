@@ -8,6 +8,7 @@ import pandas as pd
 from reports.boards.board import ENOUGH, Board
 from reports.reading.frame import REFERENCE
 from reports.statistics import metrics
+from reports.statistics.arrays import Floats
 from reports.statistics.student import HERE, Estimate, by_seed, of_units, seed_means
 from reports.tables.table import Column, Table
 
@@ -125,11 +126,11 @@ def _gain(board: Board, label: str) -> tuple[float, int]:
     return metrics.compute_gain(need, spent), reached
 
 
-def _by_task(board: Board, label: str) -> list[tuple[metrics.Floats, metrics.Floats]]:
+def _by_task(board: Board, label: str) -> list[tuple[Floats, Floats]]:
     """For each task, cost and accuracy over the budgets, both mean over seeds."""
     budgets = [budget for budget in board.budgets if (label, budget) in board.cells]
 
-    def means(column: str) -> metrics.Floats:
+    def means(column: str) -> Floats:
         return np.stack([seed_means(board.values(label, budget, column)) for budget in budgets])
 
     if not budgets:

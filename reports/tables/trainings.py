@@ -10,7 +10,7 @@ from harness.core.regime import WORDS
 from reports.boards.board import Board
 from reports.tables.table import Column, Table
 
-KEPT = ("start", "average")
+CHOICES = ("start", "average")
 """Weights that a task may keep instead of those that training ends with."""
 
 
@@ -29,13 +29,13 @@ def trainings_table(board: Board) -> Table:
                 "budget": budget,
                 "band": WORDS[band] if band else "",
                 "steps": float(np.nanmedian(trained["steps"])),
-                **{f"kept the {one}": _of(chosen == one, chosen.notna()) for one in KEPT},
+                **{f"kept the {one}": _of(chosen == one, chosen.notna()) for one in CHOICES},
                 "diverged": _of(trained["status"] == "diverged", trained["status"].notna()),
                 **{name: _median(trained, name) for name in ("loss_first", "loss_last")},
                 "trainings": len(trained),
             }
         )
-    names = ["strategy", "budget", "band", "steps", *(f"kept the {one}" for one in KEPT), "diverged", "loss_first",
+    names = ["strategy", "budget", "band", "steps", *(f"kept the {one}" for one in CHOICES), "diverged", "loss_first",
              "loss_last", "trainings"]  # fmt: skip
     return Table(
         "trainings",

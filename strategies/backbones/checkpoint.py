@@ -13,7 +13,7 @@ from harness.compute.backbone import Backbone, Origin
 from harness.config.notation import Written
 from harness.core.errors import unknown
 from strategies.backbones.packaged import Packaged, checked
-from strategies.backbones.weights import existing, load_body, own_file, read_tensors, sha256_of, told_by
+from strategies.backbones.weights import existing, load_body, own_file, pretraining_facts, read_tensors, sha256_of
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Checkpoint:
             std=self.std,
             build=self._build,
             find_weights=lambda: "" if self.weights == "none" else sha256_of(self._file()),
-            find_pretraining=lambda: told_by(self._file()) if self.weights not in ("none", "published") else {},
+            find_pretraining=lambda: (
+                pretraining_facts(self._file()) if self.weights not in ("none", "published") else {}
+            ),
             find_classifier=self._own_classifier,
             find_origin=self._origin,
             described=shown.described if shown else "",

@@ -16,7 +16,7 @@ from torch import nn
 from harness.compute.backbone import Backbone, Origin
 from harness.config.notation import Written
 from harness.core.errors import UserError, unknown
-from strategies.backbones.weights import existing, load_body, own_file, read_tensors, sha256_of, told_by
+from strategies.backbones.weights import existing, load_body, own_file, pretraining_facts, read_tensors, sha256_of
 
 _SHA256 = {
     0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -65,7 +65,7 @@ def _lite(size: int, weights: str) -> Backbone:
         std=(128.0, 128.0, 128.0),
         build=build,
         find_weights=find_weights,
-        find_pretraining=lambda: {} if named else told_by(existing(weights, written)),
+        find_pretraining=lambda: {} if named else pretraining_facts(existing(weights, written)),
         find_origin=lambda: _origin(size, weights),
     )
 

@@ -16,10 +16,10 @@ from strategies.backbones.weights import (
     existing,
     load_body,
     own_file,
+    pretraining_facts,
     read_tensors,
     sha256_of,
     sha256_of_tensors,
-    told_by,
 )
 
 
@@ -62,7 +62,9 @@ def timm_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
         std=(255 * std[0], 255 * std[1], 255 * std[2]),
         build=build,
         find_weights=find_weights,
-        find_pretraining=lambda: {} if weights in ("DEFAULT", "none") else told_by(existing(weights, written)),
+        find_pretraining=lambda: (
+            {} if weights in ("DEFAULT", "none") else pretraining_facts(existing(weights, written))
+        ),
         find_origin=lambda: (
             Origin() if weights == "none" else own_file(weights) if weights != "DEFAULT" else _origin(config)
         ),

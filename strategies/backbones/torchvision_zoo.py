@@ -12,7 +12,7 @@ from torchvision import models
 from harness.compute.backbone import Backbone, Origin
 from harness.compute.sizes import without_weights
 from harness.core.errors import UserError, unknown
-from strategies.backbones.weights import existing, load_body, own_file, read_tensors, sha256_of, told_by
+from strategies.backbones.weights import existing, load_body, own_file, pretraining_facts, read_tensors, sha256_of
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -52,7 +52,7 @@ def torchvision_backbone(name: str, *, weights: str = "DEFAULT") -> Backbone:
         std=(255 * std[0], 255 * std[1], 255 * std[2]),
         build=build,
         find_weights=lambda: "" if weights == "none" else sha256_of(file()),
-        find_pretraining=lambda: {} if entry is not None or weights == "none" else told_by(file()),
+        find_pretraining=lambda: {} if entry is not None or weights == "none" else pretraining_facts(file()),
         find_origin=lambda: Origin() if weights == "none" else own_file(weights) if entry is None else _origin(entry),
     )
 

@@ -31,7 +31,7 @@ def sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
 
 
 @cache
-def told_by(path: Path) -> Mapping[str, Any]:
+def pretraining_facts(path: Path) -> Mapping[str, Any]:
     """What a weights file tells of its pretraining: nothing, unless ``harness pretrain`` made it."""
     try:
         return pretraining_of(path)

@@ -22,7 +22,7 @@ from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Learner
-from strategies.learners.recipes import known, settled, version_with
+from strategies.learners.recipes import named_recipe, settled, version_with
 from strategies.learners.starting import needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -68,7 +68,7 @@ class Avalanche(Learner):
     resumable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        known(self.recipe)
+        named_recipe(self.recipe)
         if self.recipe.choose not in (None, "end"):
             raise UserError(
                 f"avalanche(choose={self.recipe.choose}): its one net goes on to the next task with the weights that "
@@ -133,7 +133,7 @@ class Avalanche(Learner):
         """Avalanche's strategy, with what it remembers of the tasks before."""
         import avalanche.training.supervised as methods
 
-        from strategies.learners.avalanche_parts import Pacer, Wanted
+        from strategies.learners.avalanche_parts import Pacer, Targets
 
         settings = dict(METHODS[self.method])
         if self.strength is not None:
@@ -144,7 +144,7 @@ class Avalanche(Learner):
         agent = getattr(methods, self.method)(
             model=self.net,
             optimizer=optimiser,
-            criterion=self._kept.setdefault("wanted", Wanted()),
+            criterion=self._kept.setdefault("wanted", Targets()),
             train_mb_size=recipe.batch_size,
             train_epochs=1_000_000,
             device=ctx.device,

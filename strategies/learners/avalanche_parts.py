@@ -82,7 +82,7 @@ class OneHead(nn.Module):
         return self.head(self.body(images))  # type: ignore[no-any-return]
 
 
-class Wanted:
+class Targets:
     """What is to be learnt of each image as one integer, which is all that Avalanche carries; and its loss.
 
     A class is itself. Rows of labels, of which several may be set, are numbered downwards from -1.
@@ -146,7 +146,7 @@ class Pacer(SupervisedPlugin):  # type: ignore[misc]
             factor = scheduled(progress, warmup=self.recipe.warmup, shape=self.recipe.schedule)
             group["lr"] = group["initial_lr"] * factor
         self.before = self.ctx.meter.spent_flops
-        self.ctx.said(progress)
+        self.ctx.report_progress(progress)
 
     def before_forward(self, strategy: Any, **_: Any) -> None:
         if self.recipe.augmentation is not None:

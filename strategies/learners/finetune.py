@@ -21,7 +21,7 @@ from harness.learning.training import fit
 from strategies.learners.choosing import trained
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.recipes import known, settled, version_with
+from strategies.learners.recipes import named_recipe, settled, version_with
 from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
@@ -62,7 +62,7 @@ class Finetune(Learner):
     """The bodies of earlier tasks, where a later one may start from them."""
 
     def __post_init__(self) -> None:
-        known(self.recipe)
+        named_recipe(self.recipe)
 
     @property
     def version(self) -> int:  # type: ignore[override]

@@ -25,7 +25,7 @@ def shipped() -> dict[str, NamedRecipe]:
     return read_recipes((files("strategies") / "recipes.toml").read_text(encoding="utf-8"), place="recipes.toml")
 
 
-def known(recipe: Recipe) -> NamedRecipe | None:
+def named_recipe(recipe: Recipe) -> NamedRecipe | None:
     """What ``recipe`` names; None for ``v1``, which the engine knows.
 
     Raises:
@@ -43,7 +43,7 @@ def version_with(recipe: Recipe, own: int) -> int:
 
     So that results of two contents of one name are never taken for each other; with ``v1`` it is ``own``.
     """
-    named = known(recipe)
+    named = named_recipe(recipe)
     if named is None:
         return own
     text = repr((own, [(sorted(e.values.items()), e.nets, e.bodies, e.bands) for e in named.entries]))
@@ -56,7 +56,7 @@ def looked_up(recipe: Recipe, net: nn.Module, ctx: Context, *, body: str = "") -
     Args:
         body: what the net is made of, as strategies are named: ``dense``, ``filter_pruned``.
     """
-    named = known(recipe)
+    named = named_recipe(recipe)
     if named is None:
         return None
     return named.entry(net=ctx.backbone.name, body=body, band=band_of(images_shown(net, ctx)))

@@ -44,38 +44,38 @@ class Protocol:
     halve_test: bool = False
 
 
-def cut(found: Contents, protocol: Protocol) -> Contents:
-    """``found`` with the parts that its own lists of files or ``protocol`` give; with its own where it has some.
+def cut(contents: Contents, protocol: Protocol) -> Contents:
+    """``contents`` with the parts that its own lists of files or ``protocol`` give; with its own where it has some.
 
     Raises:
         UserError: a list names a file that is not there, or a part is empty.
     """
-    if found.names != ("all",):
-        return found
-    parts = _listed(found) or _by_rule(found, protocol)
+    if contents.names != ("all",):
+        return contents
+    parts = _listed(contents) or _by_rule(contents, protocol)
     if parts is None:
-        return found
+        return contents
     for name, part in parts.items():
         if not part:
-            raise UserError(f"{found.folder}: its protocol leaves {name} without images; is it the whole data set?")
-    return replace(found, names=tuple(parts), parts=tuple(parts.values()))
+            raise UserError(f"{contents.folder}: its protocol leaves {name} without images; is it the whole data set?")
+    return replace(contents, names=tuple(parts), parts=tuple(parts.values()))
 
 
-def fitting(found: Contents, protocol: Protocol) -> Protocol:
-    """``protocol``, less the rules that would leave a part of ``found`` without images; then a line says so."""
-    parts = _by_rule(found, protocol) if found.names == ("all",) and not _listed(found) else None
+def fitting(contents: Contents, protocol: Protocol) -> Protocol:
+    """``protocol``, less the rules that would leave a part of ``contents`` without images; then a line says so."""
+    parts = _by_rule(contents, protocol) if contents.names == ("all",) and not _listed(contents) else None
     if parts is None or all(parts.values()):
         return protocol
-    _LOG.warning("%s is not as its data set is usually cut, and is cut 56/12/12/20 by class", found.folder)
+    _LOG.warning("%s is not as its data set is usually cut, and is cut 56/12/12/20 by class", contents.folder)
     return Protocol(together=protocol.together)
 
 
-def belonging_together(found: Contents, protocol: Protocol) -> Array:
+def belonging_together(contents: Contents, protocol: Protocol) -> Array:
     """A number for each image (n,), equal for those of one class in which ``together`` finds the same groups."""
     keys: dict[object, int] = {}
     pattern = re.compile(protocol.together) if protocol.together else None
     numbers = []
-    for place, (file, label) in enumerate(found.files()):
+    for place, (file, label) in enumerate(contents.files()):
         match = pattern.search(file.stem) if pattern else None
         numbers.append(keys.setdefault((label, match.groups()) if match else place, place))
     return np.array(numbers, np.int64)
@@ -84,24 +84,24 @@ def belonging_together(found: Contents, protocol: Protocol) -> Array:
 _Part = tuple[tuple[Path, int], ...]
 
 
-def _by_rule(found: Contents, protocol: Protocol) -> dict[str, _Part] | None:
-    (images,) = found.parts
+def _by_rule(contents: Contents, protocol: Protocol) -> dict[str, _Part] | None:
+    (images,) = contents.parts
     if protocol.test_files:
         pattern = re.compile(protocol.test_files)
-        told = [bool(pattern.search(f"{found.classes[label]}/{file.name}")) for file, label in images]
+        told = [bool(pattern.search(f"{contents.classes[label]}/{file.name}")) for file, label in images]
         return _divided(images, [int(is_test) for is_test in told], ("train", "test"))
     if protocol.train_per_class:
         generator = numpy_generator(0, "per class")
         labels = np.array([label for _, label in images])
         chosen = np.ones(len(images), np.int64)
-        for label in range(len(found.classes)):
+        for label in range(len(contents.classes)):
             members = np.flatnonzero(labels == label)
             chosen[generator.permutation(members)[: protocol.train_per_class]] = 0
         return _divided(images, chosen.tolist(), ("train", "test"))
     if protocol.in_order:
         ends = np.cumsum(protocol.in_order)
         place: dict[tuple[Path, int], int] = {}
-        for label in range(len(found.classes)):
+        for label in range(len(contents.classes)):
             mine = sorted((image for image in images if image[1] == label), key=_last_number)
             place |= {image: int(np.searchsorted(ends, rank, side="right")) for rank, image in enumerate(mine)}
         return _divided(images, [place[image] for image in images], ("train", "val", "dev_test", "test"))
@@ -113,14 +113,14 @@ def _last_number(image: tuple[Path, int]) -> tuple[int, str]:
     return (int(numbers[-1]) if numbers else 0, image[0].name)
 
 
-def _listed(found: Contents) -> dict[str, _Part] | None:
-    lists = {part: file for part, names in _LISTS.items() if (file := _list(found.folder, names))}
+def _listed(contents: Contents) -> dict[str, _Part] | None:
+    lists = {part: file for part, names in _LISTS.items() if (file := _list(contents.folder, names))}
     if "test" not in lists:
         return None
-    (images,) = found.parts
+    (images,) = contents.parts
     of_name: dict[str, int] = {}
     for place, (file, _) in enumerate(images):
-        inside = file.relative_to(found.folder)
+        inside = file.relative_to(contents.folder)
         for name in (inside.as_posix(), inside.with_suffix("").as_posix(), f"{inside.parent.name}/{inside.name}"):
             of_name[name] = place
         of_name.setdefault(f"{inside.parent.name}/{inside.stem}", place)
@@ -132,7 +132,7 @@ def _listed(found: Contents) -> dict[str, _Part] | None:
                 continue
             entry = _entry(line, of_name)
             if entry is None:
-                raise UserError(f"{file} lists {line.strip()!r}, which is not in {found.folder}; is the copy whole?")
+                raise UserError(f"{file} lists {line.strip()!r}, which is not in {contents.folder}; is the copy whole?")
             chosen[of_name[entry]] = order.index(part)
     # What stands in no list, where there is one for training, belongs to no part.
     return _divided(images, chosen, tuple(order))

@@ -10,7 +10,7 @@ from streams.emulation.draws import Draws, genes
 from streams.emulation.fine_grained import COUNT, built
 from streams.emulation.grounds import Ground, ground
 from streams.emulation.labels import label_rows
-from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, taken
+from streams.emulation.parts import Parts, Style, paint_parts, posed, random_parts, subset
 from streams.emulation.species import attributes, species_genes
 
 PARTS = 6
@@ -117,7 +117,7 @@ class Objects:
                 part[:] = 0
             paint_parts(
                 part,
-                taken(parts, which),
+                subset(parts, which),
                 x=spots[which, 0],
                 y=spots[which, 1],
                 scale=scale[which],

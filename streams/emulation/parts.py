@@ -119,7 +119,7 @@ def chosen(kinds: Sequence[Parts], which: Array) -> Parts:
     )
 
 
-def taken(parts: Parts, which: Array) -> Parts:
+def subset(parts: Parts, which: Array) -> Parts:
     """The things ``which``."""
     return _each(parts, lambda field: field[which])
 

@@ -9,7 +9,7 @@ from streams.emulation.canvas import capsule, cosine, ellipse, finish, hsv, pain
 from streams.emulation.draws import Draws, genes
 from streams.emulation.grounds import Ground, ground
 from streams.emulation.labels import label_rows
-from streams.emulation.parts import paint_parts, random_parts, taken
+from streams.emulation.parts import paint_parts, random_parts, subset
 
 GENES = 24
 _THING = 32
@@ -104,7 +104,7 @@ class People:
         part = images[held]
         paint_parts(
             part,
-            taken(random_parts(g, 2), held),
+            subset(random_parts(g, 2), held),
             x=(x0 + x1)[held] / 2,
             y=(y0 + y1)[held] / 2,
             scale=size[held] * np.float32(0.5),

@@ -1,5 +1,6 @@
 """The stream of NEVIS'22: 106 visual classification tasks of three decades, emulated or from real images."""
 
+from inspect import signature
 from typing import Literal
 
 from harness.config.notation import Written
@@ -47,22 +48,10 @@ def nevis22(
         UserError: an option is out of place; there is no task of a name in ``tasks``; real images are missing (they are
             listed), or damaged.
     """
-    asked: dict[str, object] = {
-        "variant": variant,
-        "source": source,
-        "tasks": tasks,
-        "skip_missing": skip_missing,
-        "seed": seed,
-    }
-    asked |= {"partial": partial, "subset": subset, "subset_seed": subset_seed, "side": side}
-    usual: dict[str, object] = {
-        "variant": "full",
-        "source": "emulated",
-        "tasks": None,
-        "skip_missing": False,
-        "seed": 0,
-    }
-    usual |= {"partial": "refuse", "subset": 0, "subset_seed": 0, "side": SIDE}
+    given: dict[str, object] = {
+        "variant": variant, "source": source, "tasks": tasks, "skip_missing": skip_missing, "seed": seed,
+        "partial": partial, "subset": subset, "subset_seed": subset_seed, "side": side,
+    }  # fmt: skip
     if skip_missing and source != "real":
         raise UserError(f"skip_missing=True is for source=real; with source={source} no task is missing")
     if partial == "allow" and source == "emulated":
@@ -79,7 +68,8 @@ def nevis22(
                 raise unknown(f"task of nevis22 {variant} named", name, known)
         chosen = [entry for entry in chosen if entry.name in tasks]
     found = _tasks(chosen, source, skip_missing=skip_missing, partial=partial == "allow", seed=seed, side=side)
-    options = {key: value for key, value in asked.items() if value != usual[key]}
+    defaults = signature(nevis22).parameters
+    options = {name: value for name, value in given.items() if value != defaults[name].default}
     return Stream(str(Written("nevis22", options)), VERSION, found)
 
 

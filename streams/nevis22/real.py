@@ -4,7 +4,6 @@ Files are looked for in the data folder: ``NEVIS_HARNESS_DATA`` if set, else ``d
 set can lie in ``<data folder>/nevis22/<dataset>/``, one folder a class (or ``train`` and ``test`` of them).
 """
 
-import gzip
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from harness.storage.cache import cache_folder
 from streams.data.collected import collected
 from streams.data.contents import contents
 from streams.data.folders import folder_arrays, folder_stamp
+from streams.data.idx import read_idx
 from streams.data.images import SIDE
 from streams.data.official import halved_validation, official_splits
 from streams.data.prepared import Array, is_prepared, prepared
@@ -269,24 +269,12 @@ def fashion_mnist(folder: Path, *, side: int = SIDE) -> dict[str, Array]:
     Raises:
         UserError: a file is missing, truncated or no IDX file.
     """
-    images = [_idx(folder / f"{part}-images-idx3-ubyte.gz", 3) for part in ("train", "t10k")]
-    labels = [_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1) for part in ("train", "t10k")]
+    images = [read_idx(folder / f"{part}-images-idx3-ubyte.gz", 3) for part in ("train", "t10k")]
+    labels = [read_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1) for part in ("train", "t10k")]
     pairs = zip(np.concatenate(images), np.concatenate(labels), strict=True)
     stored, classes = collected(((Image.fromarray(image), int(label)) for image, label in pairs), side=side)
     splits = official_splits(classes, [len(part) for part in labels], numpy_generator(0, "FashionMNIST"))
     return with_splits({"images": stored[..., :1], "labels": classes}, splits)
-
-
-def _idx(path: Path, dimensions: int) -> Array:
-    try:
-        with gzip.open(path) as file:
-            data = file.read()
-        if data[:4] != bytes((0, 0, 8, dimensions)):
-            raise ValueError("it does not begin as an IDX file of bytes does")
-        shape = np.frombuffer(data, ">u4", dimensions, 4).astype(int)
-        return np.frombuffer(data, np.uint8, int(shape.prod()), 4 + 4 * dimensions).reshape(shape)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); install or download it again") from error
 
 
 def _set_name(dataset: str, side: int) -> str:

@@ -42,7 +42,7 @@ def test_distillation_is_charged_what_teacher_and_student_take() -> None:
     one = attempt("distilled:Distilled", 4)
     work = one.learn(task())
     assert work.learnt
-    assert work.charged == work.done > 0.9 * work.cap
+    assert work.charged == work.counted > 0.9 * work.cap
     student, width = one.strategy.net, one.ctx.backbone.num_features
     teacher = Classifier(one.ctx.body(), zero_head(width, 4))
     step = (flops_train(student, 16, 3, SIZE, SIZE) + flops_forward(teacher, 16, 3, SIZE, SIZE)) / 16

@@ -25,7 +25,7 @@ def test_what_is_written_keeps_the_contract(here, kind):
         answers = conformance(f"fresh_{kind}:Fresh{kind.capitalize()}")
     finally:
         sys.modules.pop(f"fresh_{kind}", None)
-    assert [answer for answer in answers if not answer.kept] == []
+    assert [answer for answer in answers if not answer.holds] == []
 
 
 def test_no_file_is_written_over(here):

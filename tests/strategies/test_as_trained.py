@@ -50,6 +50,6 @@ def test_what_makes_no_sense_is_refused(run: Any, checkpoint: str, spec: str, ba
 
 
 def test_another_number_of_classes_is_refused(checkpoint: str) -> None:
-    broken = [one.why for one in conformance("as_trained", stream="tiny:bars", backbone=checkpoint) if not one.kept]
+    broken = [one.why for one in conformance("as_trained", stream="tiny:bars", backbone=checkpoint) if not one.holds]
     assert "it is for the task that the checkpoint was trained on" in broken[0]
     assert make("strategies", "as_trained").version == 1

@@ -15,7 +15,7 @@ from streams.emulation.builds import BUILDS, SLOTS
 from streams.emulation.canvas import hsv, noise, sine, wave
 from streams.emulation.draws import Draws, genes
 from streams.emulation.generators import GENERATORS
-from streams.emulation.parts import paint_parts, posed, random_parts, taken
+from streams.emulation.parts import paint_parts, posed, random_parts, subset
 from streams.nevis22 import nevis22
 from streams.nevis22.emulated import Design, design, sizes, stored
 from streams.nevis22.table import entries, rows
@@ -186,7 +186,7 @@ def test_a_thing_painted_alone_looks_as_it_does_among_others(style) -> None:
     for i in range(n):
         one = np.array([i])
         alone = np.full((1, 3, 64, 64), 0.5, np.float32)
-        mask = paint_parts(alone, taken(parts, one), **{key: value[one] for key, value in place.items()}, style=style)
+        mask = paint_parts(alone, subset(parts, one), **{key: value[one] for key, value in place.items()}, style=style)
         assert np.array_equal(alone[0], together[i]), "the window of computed pixels leaves nothing out"
         assert np.array_equal(mask[0], covered[i])
     assert 0.02 < covered.mean() < 0.9

@@ -15,7 +15,7 @@ from PIL import Image
 
 from harness.config.notation import Written
 from harness.config.registry import make
-from harness.config.suite import made
+from harness.config.suite import build_suite
 from harness.core.errors import UserError
 from harness.core.spec import Setting
 from harness.core.task import Kind, Phase, Provenance, Split
@@ -226,7 +226,7 @@ def test_the_place_is_in_no_key_and_no_folder_of_results(tmp_path, monkeypatch) 
     monkeypatch.chdir(tmp_path)
     keys, folders = set(), set()
     for place in ("stream.toml", path):
-        suite = made(
+        suite = build_suite(
             name="s", about="", streams=[f"folder:{place}"], strategies=["tiny:Finetune"], budgets=["1ep"], seeds=[0],
             setting=Setting(backbone="tiny:net", size=16),
         )  # fmt: skip

@@ -10,7 +10,8 @@ from harness.core.spec import PROTOCOL_VERSION
 from reports.boards.board import Board
 from reports.publishing.board.received import Entry
 from reports.reading.frame import BOARD, REFERENCE, budget_order
-from reports.statistics.student import Estimate, Floats, here, seed_means
+from reports.statistics.arrays import Floats
+from reports.statistics.student import Estimate, here, seed_means
 
 FROZEN = ("ridge", "linear_probe", "ncm", "knn")
 """The frozen heads that gains are measured over: the first of these that was run at the budget."""

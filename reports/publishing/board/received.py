@@ -73,7 +73,9 @@ def received(
         try:
             taken.append(_entry(number, path, own or {}))
         except UserError as error:
-            refused.append(Refused(shown(path.name), shown(str(error).replace(str(path), path.name), longest=400)))
+            refused.append(
+                Refused(one_line(path.name), one_line(str(error).replace(str(path), path.name), longest=400))
+            )
     return taken, refused
 
 
@@ -100,13 +102,13 @@ def _entry(number: int, path: Path, own: Mapping[str, object]) -> Entry:
     found = boards(frames)
     if not found:
         raise UserError(f"{path.name!r} holds no result that can be read")
-    said = {name: shown(text) for name, text in read_entry(path).items()}
+    said = {name: one_line(text) for name, text in read_entry(path).items()}
     theirs = _records([Source(one.name, one.name, one.run, one.events) for one in packed])
     return Entry(
         number,
-        said.get("name") or shown(path.name.removesuffix(SUFFIX)),
+        said.get("name") or one_line(path.name.removesuffix(SUFFIX)),
         said.get("by", ""),
-        shown(read_entry(path).get("about", ""), longest=600),
+        one_line(read_entry(path).get("about", ""), longest=600),
         address(said.get("address", "")),
         frames,
         tuple(found),
@@ -138,7 +140,7 @@ def _refuse_impossible(path: Path, frames: Frames) -> None:
             raise UserError(f"{path.name!r}: {column} {values.min():g} to {values.max():g}, which no run can have")
 
 
-def shown(text: str, *, longest: int = LONGEST) -> str:
+def one_line(text: str, *, longest: int = LONGEST) -> str:
     """``text`` on one line without signs that steer a terminal or the direction of writing, cut at ``longest``."""
     plain = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     plain = " ".join(plain.split())

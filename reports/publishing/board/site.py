@@ -18,7 +18,7 @@ from harness.core.errors import UserError
 from harness.core.spec import PROTOCOL_VERSION
 from reports.claims.verdicts import command, provenance
 from reports.publishing.board.leaderboard import Leaderboard, Row, leaderboards
-from reports.publishing.board.received import Entry, Refused, own_records, received, shown
+from reports.publishing.board.received import Entry, Refused, one_line, own_records, received
 from reports.statistics.student import Estimate
 from reports.tables.table import DASH, written
 
@@ -82,7 +82,7 @@ class _Pages:
         )  # fmt: skip
         style = Markup((_HERE / "site.css").read_text(encoding="utf-8"))
         self._environment.globals.update(css=style, made=made, reran=reran, current_protocol=PROTOCOL_VERSION)
-        self._environment.filters.update(shown=shown, points=_points, share=_share, flops=_flops, error=_error)
+        self._environment.filters.update(one_line=one_line, points=_points, share=_share, flops=_flops, error=_error)
 
     def index(self, entries: Sequence[Entry], refused: Sequence[Refused], found: Sequence[Leaderboard]) -> str:
         return self._environment.get_template("index.html.j2").render(
@@ -100,10 +100,10 @@ class _Pages:
             boards=[(board, provenance(board)) for board in entry.boards],
             rows=mine,
             commands=_commands(mine),
-            notes=[shown(note, longest=300) for note in entry.frames.notes[:50]],
-            commits=sorted({shown(str(commit)[:12]) for commit in used["commit"]}),
+            notes=[one_line(note, longest=300) for note in entry.frames.notes[:50]],
+            commits=sorted({one_line(str(commit)[:12]) for commit in used["commit"]}),
             dirty=bool(used["dirty"].any()),
-            machines=sorted({shown(str(held.get("gpu") or held.get("cpu"))) for held in used["hardware"]}),
+            machines=sorted({one_line(str(held.get("gpu") or held.get("cpu"))) for held in used["hardware"]}),
             packages=_packages(used),
             sources=sorted({(str(row["strategy"]), str(row["source"])) for _, row in used.iterrows() if row["source"]}),
         )
@@ -118,7 +118,7 @@ def _commands(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def _packages(runs: pd.DataFrame) -> list[str]:
     held = [packages for packages in runs["packages"] if isinstance(packages, dict)]
-    pairs = {(shown(str(name)), shown(str(version))) for one in held for name, version in one.items()}
+    pairs = {(one_line(str(name)), one_line(str(version))) for one in held for name, version in one.items()}
     return [f"{name} {version}" for name, version in sorted(pairs)]
 
 
@@ -139,7 +139,7 @@ def _per_task(entry: Entry) -> pd.DataFrame:
 def _plain_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = shown(value, longest=500)
+    text = one_line(value, longest=500)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 

@@ -12,7 +12,7 @@ from reports.boards.board import Board, boards
 from reports.claims.verdicts import command
 from reports.publishing.board.leaderboard import FROZEN
 from reports.publishing.board.received import address as safe_address
-from reports.publishing.board.received import shown
+from reports.publishing.board.received import one_line
 from reports.publishing.export import Exported, export
 from reports.reading.bundle import SUFFIX, read_bundle, write_bundle
 from reports.reading.frame import REFERENCE, read
@@ -66,8 +66,12 @@ def submit(
     remarks = _remarks(runs[runs["used"]])
     if missing:
         return Submission(tuple(missing), tuple(remarks))
-    entry = {"name": shown(name or out.name.removesuffix(SUFFIX)), "by": shown(by), "about": shown(about, longest=600),
-             "address": address}  # fmt: skip
+    entry = {
+        "name": one_line(name or out.name.removesuffix(SUFFIX)),
+        "by": one_line(by),
+        "about": one_line(about, longest=600),
+        "address": address,
+    }
     exported = export(given, out)
     write_bundle(read_bundle(out), out, entry={key: text for key, text in entry.items() if text})
     text = _text(entry, found, remarks, exported)

@@ -14,7 +14,7 @@ from torch import nn
 from harness.core.errors import UserError
 from strategies.bodies.structure.allocation import Allocation, allocator, ratios_for_flops
 from strategies.bodies.structure.attention import head_groups, with_prunable_attention
-from strategies.bodies.structure.groups import Group, widths
+from strategies.bodies.structure.groups import Group, Widths, widths
 from strategies.bodies.structure.removal import Kept, remove
 from strategies.bodies.structure.scores import Score, choose_all
 from strategies.bodies.structure.trial import tried, unread
@@ -63,8 +63,12 @@ def prunable(body: nn.Module, size: int, layout: Layout) -> list[Group]:
     Raises:
         UserError: there are none; the message names a layer and the reason.
     """
+    return prunable_of(body, size, layout, widths(body, size))
+
+
+def prunable_of(body: nn.Module, size: int, layout: Layout, found: Widths) -> list[Group]:
+    """As :func:`prunable`, of the widths that ``body`` is known to have."""
     order = {name: position for position, (name, _) in enumerate(body.named_modules())}
-    found = widths(body, size)
     ordered = sorted([*found.groups, *head_groups(body)], key=lambda group: order.get(group.name, -1))
     wanted = [group for group in ordered if layout == "channel" or group.inner]
     groups, faults = tried(body, size, wanted, whole_features=layout == "filter")
@@ -80,15 +84,6 @@ def _none(body: nn.Module, layout: Layout, reasons: Mapping[str, str]) -> str:
         name, reason = next(iter(reasons.items()))
         return f"{sentence}: the units of {name!r} cannot go one by one, since {reason}; choose another net"
     return sentence + ("; it has no blocks: use layout channel (channel_pruned)" if layout == "filter" else "")
-
-
-def refusal(net: nn.Module, size: int, layout: Layout) -> str:
-    """Why ``layout`` can prune nothing of ``net`` at ``size`` px, in one line; empty where it can."""
-    try:
-        prunable(with_prunable_attention(net), size, layout)
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 def check_sound(body: nn.Module, size: int, layout: Layout) -> None:

@@ -71,9 +71,9 @@ KINDS: dict[str, tuple[Callable[[int], Any], Callable[[Any], int]]] = {
 
 @pytest.fixture(params=["a run alone", "runs of one suite"])
 def _memo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
-    memo.keep_in(tmp_path if "suite" in request.param else None)
+    memo.use_folder(tmp_path if "suite" in request.param else None)
     yield
-    memo.keep_in(None)
+    memo.use_folder(None)
 
 
 @pytest.mark.usefixtures("_memo")

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from harness.compute.sizes import check_size, shape_only, takes
+from harness.compute.sizes import check_size, shape_only, takes, without_weights
 from harness.config.registry import make
 from harness.core.errors import UserError
 
@@ -29,6 +30,12 @@ def test_regnets_open_and_the_largest_without_memory_for_its_weights() -> None:
     net = shape_only(lambda: make("backbones", "torchvision:regnet_y_128gf(weights=none)").build(pretrained=False))
     assert all(parameter.is_meta for parameter in net.parameters())
     assert takes(net, 32) == ""
+
+
+def test_layers_are_made_without_memory_for_their_weights() -> None:
+    with without_weights():
+        layers = nn.ModuleList([nn.Conv2d(3, 4, 3), nn.Linear(3, 4), nn.BatchNorm2d(3), nn.MultiheadAttention(4, 2)])
+    assert all(parameter.is_meta for parameter in layers.parameters())
 
 
 def test_the_pooled_features_of_squeezenet_are_a_backbone() -> None:

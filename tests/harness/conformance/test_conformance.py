@@ -50,12 +50,12 @@ def answers(spec: str) -> dict[str, Answer]:
 def test_a_strategy_that_keeps_the_contract_passes(spec: str) -> None:
     found = answers(spec)
     assert list(found) == list(PROMISES)
-    assert all(one.kept for one in found.values())
+    assert all(one.holds for one in found.values())
 
 
 @pytest.mark.parametrize(("promise", "spec"), [(promise, spec) for promise in WAYS for spec in WAYS[promise]])
 def test_the_promise_that_is_broken_is_named_and_no_other(promise: str, spec: str) -> None:
-    broken = {one.promise: one.why for one in answers(f"careless:{spec}").values() if not one.kept}
+    broken = {one.promise: one.why for one in answers(f"careless:{spec}").values() if not one.holds}
     assert list(broken) == [promise]
     assert re.search(r"\((careless|tiny)\.py:\d+\)$", broken[promise])
 
@@ -92,7 +92,7 @@ def test_a_body_that_depends_on_more_than_its_net_or_changes_it_is_named(how: st
 # What a checkpoint brings needs the task that it was trained on: see tests/strategies/test_as_trained.py.
 @pytest.mark.parametrize("spec", [*sorted(entries("strategies").keys() - {"as_trained"}), *COMPOSED])
 def test_every_strategy_that_is_built_in_keeps_the_contract(spec: str) -> None:
-    broken = {one.promise: one.why for one in conformance(spec, stream="tiny:bars", size=32) if not one.kept}
+    broken = {one.promise: one.why for one in conformance(spec, stream="tiny:bars", size=32) if not one.holds}
     assert broken == {}
 
 

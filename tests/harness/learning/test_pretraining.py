@@ -55,7 +55,7 @@ def test_only_train_splits_of_development_tasks_are_read(tmp_path: Path) -> None
 def test_an_interrupted_pretraining_ends_with_the_same_weights(
     budget: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pretraining, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(pretraining, "CHECKPOINT_SECONDS", 0.0)
     mine = plan(budget, batch_size=16)
     whole = pretrain(mine, tmp_path / "whole.pt")
 
@@ -64,7 +64,7 @@ def test_an_interrupted_pretraining_ends_with_the_same_weights(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pretrain(mine, tmp_path / "a.pt", said=stop)
+        pretrain(mine, tmp_path / "a.pt", on_progress=stop)
     assert (tmp_path / "a.pt.part").is_file()
     resumed = pretrain(mine, tmp_path / "a.pt")
     assert resumed["steps"] == whole["steps"] > 7

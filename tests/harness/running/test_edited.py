@@ -9,7 +9,7 @@ import pytest
 from command import Harness
 
 from harness.config.source import plugin_files, source_hash
-from harness.config.suite import made
+from harness.config.suite import build_suite
 from harness.core.spec import RunSpec, Setting
 from reports.reading.frame import read
 
@@ -45,7 +45,7 @@ def write(folder: Path, code: str = CODE, helper: str = "def factor(): return 1.
 def spec_of(strategy: str, **parts: str) -> RunSpec:
     setting = Setting(backbone=parts.get("backbone", "tiny:net"), size=16)
     streams = [parts.get("stream", "tiny:bars(tasks=2)")]
-    suite = made(name="t", about="", streams=streams, strategies=[strategy], budgets=["0.5ep"], seeds=[0],
+    suite = build_suite(name="t", about="", streams=streams, strategies=[strategy], budgets=["0.5ep"], seeds=[0],
                  setting=setting)  # fmt: skip
     return suite.specs()[0]
 

@@ -15,7 +15,7 @@ import torch
 from moments import Hook, at_the
 
 import harness.running.worker  # noqa: F401  (loads what a run needs, once, before children are forked)
-from harness.config.suite import made
+from harness.config.suite import build_suite
 from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec, Setting
 from harness.running import runner
@@ -27,7 +27,7 @@ from harness.storage.run_folder import RunFolder
 
 def spec() -> RunSpec:
     setting = Setting(backbone="tiny:net", size=16)
-    (one,) = made(
+    (one,) = build_suite(
         name="t",
         about="",
         streams=["tiny:bars(tasks=2)"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.config.suite import made
+from harness.config.suite import build_suite
 from harness.core.errors import UserError
 from harness.core.schema import RunStatus
 from harness.core.spec import RunSpec, Setting
@@ -33,7 +33,7 @@ class Notes:
     def began(self, spec: RunSpec) -> None:
         self.begun.append(spec.seed)
 
-    def heard(self, spec: RunSpec, message: Any) -> None:
+    def received(self, spec: RunSpec, message: Any) -> None:
         if message.record:
             self.learnt.append((spec.seed, message.task))
 
@@ -59,7 +59,7 @@ def nodes() -> Iterator[tuple[Any, list[Any]]]:
 def specs(strategy: str) -> list[RunSpec]:
     setting = Setting(backbone="tiny:net", size=16)
     streams, seeds = ["tiny:bars(tasks=2)"], [0, 1, 2]
-    return made(
+    return build_suite(
         name="t", about="", streams=streams, strategies=[strategy], budgets=["0.5ep"], seeds=seeds, setting=setting
     ).specs()
 

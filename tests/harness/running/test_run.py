@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from command import Harness
 
-from harness.config.suite import Suite, load_suite, made
+from harness.config.suite import Suite, build_suite, load_suite
 from harness.core.spec import PROTOCOL_VERSION, RunSpec
 from harness.learning.batches import Augment
 from harness.learning.recipe import RATES, STARTED
@@ -199,7 +199,7 @@ def specs(**changes: Any) -> list[RunSpec]:
         "seeds": [0],
         "setting": load_suite("smoke").setting.__class__(backbone="tiny:net", size=16),
     }
-    suite: Suite = made(**{**parts, **changes})
+    suite: Suite = build_suite(**{**parts, **changes})
     return suite.specs()
 
 

@@ -74,7 +74,7 @@ def test_the_error_on_the_terminal_is_that_of_the_report_on_a_multilabel_stream_
     out = io.StringIO()
     lines = Lines([spec], Console(file=out), verbose=False)
     heard: list[Message] = []
-    runner.run(spec, tmp_path, listener=lambda message: (heard.append(message), lines.heard(spec, message))[0])
+    runner.run(spec, tmp_path, listener=lambda message: (heard.append(message), lines.received(spec, message))[0])
     lines.ended(Outcome(spec, RunStatus.DONE))
     shown = float(out.getvalue().partition("mean error ")[2].split()[0])
     records = [parse_record(record) for record in read_log(tmp_path / spec.folder / "events.jsonl").records]

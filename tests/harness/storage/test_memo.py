@@ -24,9 +24,9 @@ from harness.storage.records import canonical, line_of, read_log
 def folder(tmp_path: Path) -> Iterator[Path]:
     there = tmp_path / "kept"
     there.mkdir()
-    kept.keep_in(there)
+    kept.use_folder(there)
     yield there
-    kept.keep_in(None)
+    kept.use_folder(None)
 
 
 class Times:
@@ -75,13 +75,13 @@ class Watched(Memoised):
 @settings(max_examples=40, deadline=None)
 @given(st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_what_is_read_back_is_what_was_worked_out(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
-    kept.keep_in(tmp_path_factory.mktemp("kept"))
+    kept.use_folder(tmp_path_factory.mktemp("kept"))
     try:
         work = Times(value)
         assert once("it", work) == once("it", work) == value
         assert work.done == 1
     finally:
-        kept.keep_in(None)
+        kept.use_folder(None)
 
 
 def test_without_a_folder_the_work_is_done_each_time() -> None:

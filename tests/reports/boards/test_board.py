@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from harness.core.task import Kind, Phase, Provenance, Task
+from reports.boards.anchors import anchors, base_stream
 from reports.boards.board import boards
 from reports.boards.kin import pretraining_kin
-from reports.boards.known import base_stream, known
 from reports.reading.frame import read
 
 
@@ -96,7 +96,7 @@ def test_a_score_does_not_move_with_who_takes_part(made, tmp_path):
     made(tmp_path, strategies=["ncm"], budgets=["1ep"], seeds=2, error_of=lambda *_: 0.0)
     board = boards(read([tmp_path]))[0]
     assert curves(board).set_index("strategy").loc["finetune", "between"] == pytest.approx(before, nan_ok=True)
-    anchors = known(board)
-    assert anchors.best[0] == 0.0213
-    assert math.isnan(anchors.best[1])
-    assert np.isfinite(anchors.frozen).all()
+    ends = anchors(board)
+    assert ends.best[0] == 0.0213
+    assert math.isnan(ends.best[1])
+    assert np.isfinite(ends.frozen).all()

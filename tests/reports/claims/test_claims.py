@@ -16,7 +16,7 @@ from reports.boards.board import boards
 from reports.boards.evidence import cross_fitted, pick, side_by_side
 from reports.claims.needed import needed
 from reports.claims.verdict import Finding, Question, alone, judge
-from reports.claims.verdicts import claims, claims_table, code_digest, found, rules
+from reports.claims.verdicts import claims, claims_table, code_digest, evaluate_claim, rules
 from reports.reading.frame import read
 from reports.statistics.student import HERE, LIKE, Both, Estimate, both
 
@@ -46,9 +46,9 @@ class Answer(NamedTuple):
 
 
 def finding(board, name):
-    one = found(next(claim for claim in claims() if claim.id == name), board)
+    one = evaluate_claim(next(claim for claim in claims() if claim.id == name), board)
     quantity = one.quantity
-    return Answer(alone(one, LIKE), alone(one, HERE), one.said, quantity and quantity.here, one.cells, one)
+    return Answer(alone(one, LIKE), alone(one, HERE), one.text, quantity and quantity.here, one.cells, one)
 
 
 def test_every_claim_has_a_test_a_threshold_and_a_source():
@@ -124,7 +124,7 @@ def test_each_band_of_training_images_is_asked_for_itself(made, tmp_path):
     assert [board.band(budget) for budget in board.budgets] == ["under_1k", "under_1k", "to_10k"]
     assert [finding(board, name).verdict for name in ("C1", "C1b")] == ["supported", "refuted"]
     assert {budget for _, budget in finding(board, "C1b").cells} == {"1ep"}
-    assert "10,000 or more training images" in found(next(c for c in claims() if c.id == "C1c"), board).said
+    assert "10,000 or more training images" in evaluate_claim(next(c for c in claims() if c.id == "C1c"), board).text
 
 
 def test_tasks_that_the_dense_net_cannot_pay_for_do_not_keep_the_others_from_a_verdict(made, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from harness.core.errors import UserError
 from harness.core.spec import PROTOCOL_VERSION
 from reports.publishing.board.leaderboard import leaderboards
-from reports.publishing.board.received import address, received, shown
+from reports.publishing.board.received import address, one_line, received
 from reports.publishing.board.site import write_site
 from reports.publishing.board.submission import submit
 from reports.publishing.export import export
@@ -169,7 +169,7 @@ def test_a_board_is_not_written_over_other_files(handed_in, tmp_path):
 
 
 def test_what_strangers_write_is_one_plain_line():
-    assert shown("a\n\u202eb\x1b[31m\x00c  d") == "a b[31mc d"
-    assert len(shown("x" * 999)) == 120
+    assert one_line("a\n\u202eb\x1b[31m\x00c  d") == "a b[31mc d"
+    assert len(one_line("x" * 999)) == 120
     assert address("https://example.org/a?b=c#d") == "https://example.org/a?b=c#d"
     assert [address(text) for text in ("http://a.b", "javascript:1", 'https://a"onclick=', "https://a b")] == [""] * 4

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config.suite import load_suite, made
+from harness.config.suite import build_suite, load_suite
 from harness.running.runner import run
 from harness.storage.records import read_log
 from reports.reading.bundle import read_bundle
@@ -23,7 +23,7 @@ EXACT = ("task", "index", "status", "steps", "examples", "parameters", "budget_f
 @pytest.mark.parametrize("strategy", ["ridge", "filter_pruned(recipe=v1, flops=0.5)"])
 def test_a_cell_of_the_reference_results_run_again_gives_what_is_on_record(strategy, tmp_path):
     suite = load_suite("reference-mini")
-    (spec,) = made(name=suite.name, about="", streams=suite.streams, strategies=[strategy], budgets=["0.03ep"],
+    (spec,) = build_suite(name=suite.name, about="", streams=suite.streams, strategies=[strategy], budgets=["0.03ep"],
                    seeds=[0], setting=replace(suite.setting, protocol_version=RECORDED)).specs()  # fmt: skip
     kept = {json.loads(one.run)["key"]: one.events for path in REFERENCE.glob("*.xz") for one in read_bundle(path)}
     assert spec.key in kept, "its data, options or protocol are no longer those of the reference results"

@@ -22,11 +22,6 @@ def test_guessing_scores_one_in_units_of_guessing():
     assert list(metrics.chance_normalized([0.9, 0.25], [0.9, 0.5])) == [1.0, 0.5]
 
 
-def test_the_merged_score_weighs_tasks_alike_and_is_nan_if_one_is_missing():
-    assert metrics.merged_score([0.2, 0.4, 0.9]) == pytest.approx(0.5)
-    assert math.isnan(metrics.merged_score([0.2, math.nan]))
-
-
 @given(points)
 def test_the_front_is_what_no_point_dominates(pairs):
     cost, error = np.array(pairs).T

@@ -40,11 +40,11 @@ STRATEGIES = ["finetune", "linear_probe", "filter_pruned(keep=0.5)"]
 def test_advice_names_the_best_at_the_budget_and_how_far_the_next_is_behind(made, tmp_path):
     planted(made, tmp_path, STRATEGIES, cross)
     [cheap], [dear] = advise([tmp_path], 3e10), advise([tmp_path], 2.8e11)
-    assert cheap.tells
+    assert cheap.sure
     assert "Use linear_probe" in str(cheap)
-    assert dear.tells
+    assert dear.sure
     assert "Use filter_pruned(keep=0.5)" in str(dear)
-    assert dear.tells_like
+    assert dear.sure_like
     assert dear.candidates[1].behind.here.low > 0
     assert dear.candidates[0].strategy == "filter_pruned(keep=0.5)"
     assert dear.n == 24
@@ -64,10 +64,10 @@ def test_advice_below_all_budgets_or_between_equals_does_not_tell(made, tmp_path
     planted(made, tmp_path, STRATEGIES, lambda written, *_: 0.4)
     assert "nothing was run this cheaply" in str(advise([tmp_path], 1e5)[0])
     [level] = advise([tmp_path], 1e11)
-    assert not level.tells
+    assert not level.sure
     assert "the data do not tell" in str(level)
     [beyond] = advise([tmp_path], 1e15)
-    assert not beyond.tells
+    assert not beyond.sure
 
 
 def test_advice_at_a_budget_takes_in_those_that_stopped_a_step_before_or_after_it(made, tmp_path):
@@ -77,8 +77,8 @@ def test_advice_at_a_budget_takes_in_those_that_stopped_a_step_before_or_after_i
         [low] = advise([tmp_path], table["finetune", "0.1ep"] * share)
         [high] = advise([tmp_path], table["finetune", "1ep"] * share)
         assert len(low.candidates) == len(high.candidates) == 2
-        assert low.tells
-        assert high.tells
+        assert low.sure
+        assert high.sure
 
 
 def test_advice_is_given_for_a_domain(made, tmp_path):
@@ -91,8 +91,8 @@ def test_advice_is_given_for_a_domain(made, tmp_path):
     assert "On these tasks: Use filter_pruned" in str(text)
     assert "On these tasks: Use linear_probe" in str(solar)
     assert "On tasks like these the data do not tell: 2 clusters of tasks, fewer than 5" in str(text)
-    assert text.tells
-    assert not text.tells_like
+    assert text.sure
+    assert not text.sure_like
     with pytest.raises(UserError, match="did you mean 'industrial'"):
         advise([tmp_path], 1e11, "industry")
 
@@ -127,7 +127,7 @@ def test_one_task_that_cannot_be_paid_for_takes_no_strategy_out_of_the_advice(ma
     cost = curves(board).set_index(["strategy", "budget"]).loc[("filter_pruned", "0.1ep"), "flops"]
     [found] = advise([tmp_path], cost)
     assert found.candidates[0].strategy == "ridge"
-    assert found.tells
+    assert found.sure
     assert found.candidates[1].behind.here.tasks == 7
     assert found.candidates[1].behind.here.value == pytest.approx(0.2, abs=0.002)
     assert optimal_table(board).frame["strategy"].iloc[0] == "ridge"
@@ -172,8 +172,8 @@ def test_equal_strategies_are_not_advised(made, tmp_path):
     names = ["finetune", "ridge", "knn", "ncm", "linear_probe"]
     made(tmp_path, strategies=names, budgets=["1ep"], seeds=4, error_of=error)
     [found] = advise([tmp_path], 1e13)
-    assert not found.tells
-    assert not found.tells_like
+    assert not found.sure
+    assert not found.sure_like
 
 
 def test_the_best_at_each_budget_and_the_crossing_between_are_found(made, tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from bench.fusion import remeasured
 from harness.compute.flops import Counter, flops_forward
 from harness.config.registry import make
 from harness.core.errors import UserError
@@ -49,17 +50,6 @@ def fused(net: nn.Module, groups: list[Group], kept: Kept, transport: Transport 
     smaller = copy.deepcopy(net)
     fuse(smaller, groups, kept, SIZE, transport)
     return smaller
-
-
-def remeasured(net: nn.Module, images: Tensor) -> nn.Module:
-    net = copy.deepcopy(net)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None
-    net.train()
-    net(images)
-    return net.eval()
 
 
 def duplicated(net: nn.Module, larger: nn.Module, seed: int) -> tuple[nn.Module, Kept]:

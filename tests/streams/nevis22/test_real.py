@@ -16,6 +16,7 @@ from PIL import Image
 from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.core.task import Provenance, Split
+from streams.data.idx import read_idx
 from streams.data.official import halved_validation, official_splits
 from streams.nevis22 import nevis22, real
 from streams.nevis22.real import READERS, fashion_mnist, own_folder
@@ -188,8 +189,8 @@ def test_debians_fashion_mnist_is_read_from_its_four_files(tmp_path, monkeypatch
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_the_real_fashion_mnist_is_the_same_through_debian_and_torchvision(tmp_path) -> None:
-    images = real._idx(DEBIAN / "t10k-images-idx3-ubyte.gz", 3)
-    labels = real._idx(DEBIAN / "t10k-labels-idx1-ubyte.gz", 1)
+    images = read_idx(DEBIAN / "t10k-images-idx3-ubyte.gz", 3)
+    labels = read_idx(DEBIAN / "t10k-labels-idx1-ubyte.gz", 1)
     assert images.shape == (10000, 28, 28)
     assert np.bincount(labels).tolist() == [1000] * 10
     raw = tmp_path / "data" / "torchvision" / "FashionMNIST" / "raw"

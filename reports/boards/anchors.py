@@ -26,7 +26,7 @@ class Anchors(NamedTuple):
     best: NDArray[np.float64]
 
 
-def known(board: Board) -> Anchors:
+def anchors(board: Board) -> Anchors:
     """The two errors for each task of ``board``."""
     table = _table().get(base_stream(str(board.setting["stream"])), {})
     best = np.asarray([float(table.get(str(task), math.nan)) for task in board.tasks["task"]])

@@ -28,7 +28,7 @@ def rows(pairs: int) -> Iterator[Line]:
     for strategy in STRATEGIES:
         specs = replace(suite, strategies=(strategy,)).specs()
         ratio = in_turn(Suites([specs]), Suites([[spec] for spec in specs]), pairs=pairs, clock=time.perf_counter)
-        yield Line("kept", f"runs apart / in one suite, {strategy} at {budgets}, two tasks", ratio)
+        yield Line("memo", f"runs apart / in one suite, {strategy} at {budgets}, two tasks", ratio)
 
 
 class Suites:
@@ -44,8 +44,8 @@ class Suites:
 
     def began(self, spec: RunSpec) -> None: ...
 
-    def heard(self, spec: RunSpec, message: Message) -> None: ...
+    def received(self, spec: RunSpec, message: Message) -> None: ...
 
     def ended(self, outcome: Outcome) -> None:
         if outcome.reason:
-            raise SystemExit(f"bench kept: {outcome.spec.folder}: {outcome.reason}")
+            raise SystemExit(f"bench memo: {outcome.spec.folder}: {outcome.reason}")
