@@ -13,7 +13,8 @@ from reports.published import counts
 from reports.published.baselines import Baseline, Number, chosen
 from reports.published.conditions import conditions, data_of, is_about, place_of, same_strategy
 from reports.reading.frame import Frames, read
-from reports.statistics.student import Floats, here
+from reports.statistics.arrays import Floats
+from reports.statistics.student import here
 from reports.tables.forgetting import retested
 from reports.tables.table import Column, Table
 

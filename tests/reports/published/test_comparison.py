@@ -115,6 +115,18 @@ def test_the_answer_begins_with_what_can_be_compared_and_fits_the_terminal(dense
     assert re.search(r"\d+ more need .*ImageNet.*harness compare runs --all", text)
 
 
+def test_every_number_fits_the_terminal_with_its_reason_and_what_would_change_it(dense):
+    text = comparison([dense]).every_number()
+    assert max(map(len, text.splitlines())) <= 100
+    assert sum(len(one.numbers) for one in published().values()) <= len(text.splitlines())
+    assert all(f"{one.id}  {one.address}" in text for one in published().values())
+    lines = " ".join(text.split())
+    assert (
+        "harness run published-cifar10-resnet20-finetuned --final: needs CIFAR-10, resnet20.th; about 3 hours" in lines
+    )
+    assert "no suite makes runs for it" in lines
+
+
 def test_a_default_result_is_answered_in_100_columns_with_its_claims(results):
     text = comparison([results]).answer(named="results")
     assert max(map(len, text.splitlines())) <= 100
@@ -192,7 +204,7 @@ def test_a_published_suite_is_refused_without_its_data_and_says_what_is_missing(
     monkeypatch.setenv("NEVIS_HARNESS_DATA", str(tmp_path))
     monkeypatch.setenv("NEVIS_HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"are not here|no weights file|cannot"):
+    with pytest.raises(UserError, match=r"are not here|are not at|no weights file|cannot"):
         load_suite(name).specs()
 
 
