@@ -119,7 +119,8 @@ def _rows(baseline: Baseline, number: Number, ours: Sequence[_Ours]) -> list[dic
         return found
     task = f"task {number.task!r}" if number.task else number.stream or "this mean over data sets"
     how = f" with {number.strategy}" if number.strategy else ""
-    return [fixed | _not(f"no run of ours on {task}{how}")]
+    other = baseline.differences if number.differences is None else number.differences
+    return [fixed | _not("; ".join((f"no run of ours on {task}{how}", *other)))]
 
 
 def _not(why: str) -> dict[str, Any]:
