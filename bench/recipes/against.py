@@ -1,6 +1,6 @@
 """Is the chosen recipe better than the hand-made one, and than not training at all? Pairs on development tasks.
 
-    python -m bench.recipes.against --out DIR --stream folder:FILE [--net NET]     # the runs that DIR lacks, and the tables
+    python -m bench.recipes.against --out DIR --stream folder:FILE [--net NET]     # what DIR lacks, and the tables
 
 Each body is trained by the default recipe and by the hand-made ``v2``, and keeps its frozen start (``choose=start``: a
 ridge head on as many images as half of the budget pays for). All tasks of the stream and two emulated ones, at most 150
@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from bench.recipes.choice import Mean
-from bench.recipes.rungs import NETS, Rung, given_file
+from bench.recipes.rungs import NETS, Rung, stream_file
 from bench.recipes.space import strategy
-from harness.config.suite import Suite, made
+from harness.config.suite import Suite, build_suite
 from harness.core.errors import UserError
 from harness.notebook import load
 from harness.running.executor import missing, run_all
@@ -41,8 +41,9 @@ def suite(net: str, given: Path, folder: Path) -> Suite:
     _, tasks = declared_tasks(given)
     names = tuple(task.name for task, _, _ in tasks)
     rung = Rung("under_1k", BUDGETS[0], names, EMULATED, emulated_seed=7)
-    return made(
-        name="against", about="", streams=[one.replace("train=400", f"train={TRAIN}") for one in rung.streams(given, folder)],
+    streams = [one.replace("train=400", f"train={TRAIN}") for one in rung.streams(given, folder)]
+    return build_suite(
+        name="against", about="", streams=streams,
         strategies=[strategy(body, way) for body in BODIES for way in WAYS.values()],
         budgets=list(BUDGETS), seeds=list(SEEDS), setting=rung.setting(net),
     )  # fmt: skip
@@ -80,7 +81,7 @@ def main() -> None:
     try:
         for net in asked.net or NETS:
             out = asked.out / net
-            specs = suite(net, given_file(asked.stream), asked.out / "streams").specs()
+            specs = suite(net, stream_file(asked.stream), asked.out / "streams").specs()
             left = missing(specs, out, retry_failed=True)
             cost = price(left)
             print(

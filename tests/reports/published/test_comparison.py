@@ -70,7 +70,7 @@ def test_fewer_training_images_are_another_condition_only_for_who_learns(one, tm
     assert {"budget", "training recipe"} <= set(pruned["unknown"].split(", "))
 
 
-DIGITS = [
+DIGITS: list[dict[str, Any]] = [
     {"name": f"mnist-{k + 1}of5", "year": 1998, "domain": "OCR", "kind": "binary", "num_classes": 2,
      "provenance": "real", "phase": "development",
      "sizes": {"train": 12_000, "dev": 1_200, "dev_test": 1_200, "test": 2_000}}
