@@ -20,6 +20,7 @@ MAIN = (
     "what no other beats on the tasks that both could pay for, costs within 2% taken as equal. Hollow: tasks are "
     "missing; without a line: so many that the mean is over other tasks and cannot be compared."
 )
+CUT = "An interval that runs out of the picture is cut at its edge; hover and the table have it in full."
 GAINS = (
     "Points of accuracy that a strategy is ahead of dense finetuning at the same budget, over the tasks that both "
     f"could pay for. Bars: 95% intervals {HERE}, Student's t on means of seeds; hollow: one seed, no interval. The "

@@ -225,6 +225,19 @@ def test_an_unknown_method_of_avalanche_is_answered_with_the_nearest() -> None:
         make("strategies", "avalanche(method=Repaly)")
 
 
+def test_si_takes_its_damping_and_may_begin_with_random_weights(run: Start) -> None:
+    one = run(
+        "avalanche(method=SI, strength=1.0, damping=0.001, init=scratch)", epochs=0.05, backbone="split_mlp", size=28
+    )
+    drawn = one.ctx.body(pretrained=False).state_dict()
+    assert all(torch.equal(value, drawn[name]) for name, value in one.strategy.net.body.state_dict().items())
+    one.learn()
+    (si,) = (plugin for plugin in one.strategy._kept["plugins"] if hasattr(plugin, "si_lambda"))
+    assert (si.si_lambda, si.eps) == ([1.0], 0.001)
+    with pytest.raises(UserError, match="only SI has"):
+        make("strategies", "avalanche(method=EWC, damping=0.001)")
+
+
 @pytest.mark.parametrize("spec", ["ridge", "ncm", "knn"])
 def test_classes_written_as_labels_are_learnt_as_classes(spec: str, digits: Task, run: Start) -> None:
     """A digit that has the label of its class and no other: a solved head must tell it as well as the class itself."""

@@ -16,10 +16,12 @@ from harness.core.errors import UserError
 from reports.boards.board import boards
 from reports.figures.style import COLORS, FAMILIES, looks
 from reports.page import words
+from reports.page.strip import strip
 from reports.publishing.report import write_report
 from reports.publishing.summary import summary
 from reports.reading.frame import read
 from reports.tables.curves import curves
+from reports.tables.optimal import optimal_table
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +230,24 @@ def test_every_registered_strategy_is_explained_to_who_reads_the_page():
     board: Any = SimpleNamespace(labels=[f"{name}(x=1)" for name in entries("strategies")])
     assert all(meaning and "``" not in meaning for _, meaning in words.terms([board]))
     assert {name for name, _ in words.terms([board])} >= set(entries("strategies"))
+
+
+def test_a_strip_marks_what_is_over_fewer_tasks_and_says_why_a_leader_may_be_higher(one, facts, tmp_path):
+    hard = facts[0]["name"]
+    for seed in range(2):
+        one(tmp_path / "runs", "finetune", "1ep", seed, error_of=lambda *_: 0.3)
+        one(tmp_path / "runs", "ridge", "1ep", seed, infeasible=[hard], error_of=lambda *_: 0.4)
+    (board,) = boards(read([tmp_path / "runs"]))
+    shown = strip(board, curves(board), looks(board.labels))
+    cells = {row["label"]: row["cells"][0] for row in shown["rows"]}
+    assert (cells["finetune"]["part"], cells["ridge"]["part"]) == ("", "7/8")
+    page = write_report([tmp_path / "runs"], tmp_path / "out").read_text()
+    assert "<small>7/8</small>" in page
+    assert "pair by pair" in page
+
+
+def test_who_cannot_be_told_from_any_other_is_said_in_three_words(one, tmp_path):
+    for place, strategy in enumerate(("finetune", "ridge", "ncm", "knn")):
+        one(tmp_path, strategy, "1ep", 0, error_of=lambda *_, place=place: 0.3 + place / 100)
+    (board,) = boards(read([tmp_path]))
+    assert optimal_table(board).frame["alike"].tolist() == ["all 3 others"]

@@ -22,6 +22,7 @@ from streams.data.official import halved_validation, official_splits
 from streams.nevis22 import nevis22, real
 from streams.nevis22.real import READERS, fashion_mnist, own_folder
 from streams.nevis22.table import rows
+from streams.official import official
 from streams.status import prepare, status
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -56,6 +57,17 @@ def test_every_task_of_the_table_with_a_torchvision_class_has_its_reader() -> No
     named = {row["dataset_id"]: row["torchvision_class"] for row in rows() if row["torchvision_class"]}
     assert {dataset: READERS[dataset].name for dataset in named} == named
     assert set(READERS) - set(named) == {"mnist_rotation"}, "which is made from MNIST"
+
+
+def test_split_mnist_is_made_of_torchvisions_files_two_digits_a_task(tmp_path) -> None:
+    _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
+    stream = official(name="mnist", tasks=5)
+    assert [task.name for task in stream] == [f"mnist-{k}of5" for k in range(1, 6)]
+    for k, task in enumerate(stream):
+        assert (task.sizes[Split.TRAIN], task.sizes[Split.TEST], task.num_classes) == (20, 6, 2)
+        held = task.load(Split.TEST)
+        # Each image shows its digit as its grey level.
+        assert set(zip(held.images[:, -1, -1, 0] // 20, held.labels, strict=True)) == {(2 * k, 0), (2 * k + 1, 1)}
 
 
 def test_files_of_torchvision_are_read_and_cut_70_15_15(tmp_path) -> None:
