@@ -1,6 +1,6 @@
 """Does every strategy learn, keep its budget, and take back what it gave?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
