@@ -1,5 +1,7 @@
 """How is a data set had as papers use it? All official training and test images, at the size they are stored in.
 
+Whole, or cut by its classes into tasks in their order, as Split-MNIST is: the digits 0 and 1, then 2 and 3, and so on.
+
 Streams of this harness cut dev parts off the training images and keep every image at one side; numbers of papers are
 made on neither. Here ``train`` is every official training image and ``test`` every official test image, pixel for
 pixel. ``dev`` and ``dev_test`` are training images as well, a tenth of them, for there are no others: what is scored
@@ -21,7 +23,7 @@ from harness.core.task import Kind, Provenance, Split, Task
 from streams.data.contents import Contents, contents
 from streams.data.folders import folder_stamp
 from streams.data.images import open_image
-from streams.data.prepared import Array, is_prepared, prepared
+from streams.data.prepared import Array, Prepared, is_prepared, prepared
 from streams.data.splits import stratified_splits
 from streams.data.stored import stored_task, with_splits
 from streams.nevis22.real import READERS, Reader, data_folder, own_folder
@@ -51,7 +53,7 @@ SETS: Mapping[str, _Set] = {
 """The data sets that can be had so."""
 
 
-def official(*, name: str, partial: Literal["refuse", "allow"] = "refuse") -> Stream:
+def official(*, name: str, partial: Literal["refuse", "allow"] = "refuse", tasks: int = 1) -> Stream:
     """One data set with its official split, at its own size: ``official(name=cifar10)``; score it with ``--final``.
 
     Files are looked for in the data folder: as torchvision keeps them, or in ``nevis22/<name>/train`` and ``test``, one
@@ -60,33 +62,70 @@ def official(*, name: str, partial: Literal["refuse", "allow"] = "refuse") -> St
     Args:
         partial: ``allow``: take a copy with fewer training images; their number stands in every record. The test
             images are always all of them.
+        tasks: as many tasks of equally many classes, in the order of the classes: ``official(name=mnist, tasks=5)`` is
+            Split-MNIST. Each numbers its own classes from 0, and a strategy knows which task it is asked about: what
+            papers call task-incremental.
 
     Raises:
-        UserError: no such data set, it is not here, or what is here is not the official one.
+        UserError: no such data set, it is not here, or what is here is not the official one; or its classes cannot be
+            shared out equally.
     """
     if name not in SETS:
         raise unknown("data set with an official split", name, SETS)
     if partial not in ("refuse", "allow"):
         raise unknown("value of partial", partial, ["refuse", "allow"])
-    options = {"name": name} if partial == "refuse" else {"name": name, "partial": partial}
-    written = Written("official", options)
-    return Stream(
-        str(written), "1", (_task(name, SETS[name], partial=partial == "allow"),), identity=f"official:{name}"
-    )
-
-
-def _task(name: str, facts: _Set, *, partial: bool) -> Task:
-    stamp, arrays = _found(name, facts, partial=partial)
+    facts = SETS[name]
+    if tasks < 1 or facts.classes % tasks or facts.classes // tasks < 2:
+        raise UserError(
+            f"official(tasks={tasks}): {name} has {facts.classes} classes; expected a number of tasks that shares them "
+            "out equally, at least two to each"
+        )
+    stamp, arrays = _found(name, facts, partial=partial == "allow")
     stored = prepared(f"official/{stamp}", arrays)
+    options = {"partial": partial} if partial != "refuse" else {}
+    if tasks == 1:
+        written, identity, made = Written("official", {"name": name, **options}), f"official:{name}", [stored]
+    else:
+        written = Written("official", {"name": name, **options, "tasks": tasks})
+        identity = f"official:{name}:{tasks}"
+        made = [_share(stored, f"official/{stamp}-{k + 1}of{tasks}", _classes(facts, tasks, k)) for k in range(tasks)]
+    names = [name] if tasks == 1 else [f"{name}-{k + 1}of{tasks}" for k in range(tasks)]
+    return Stream(
+        str(written), "1", tuple(_task(one, called, facts, tasks) for one, called in zip(made, names, strict=True)),
+        identity=identity,
+    )  # fmt: skip
+
+
+def _task(stored: Prepared, name: str, facts: _Set, tasks: int) -> Task:
+    classes = facts.classes // tasks
     return stored_task(
         stored,
         name=name,
         year=facts.year,
         domain=facts.domain,
-        kind=Kind.MULTICLASS,
-        num_classes=facts.classes,
+        kind=Kind.BINARY if classes == 2 and tasks > 1 else Kind.MULTICLASS,
+        num_classes=classes,
         provenance=Provenance.REAL,
     )
+
+
+def _classes(facts: _Set, tasks: int, k: int) -> range:
+    each = facts.classes // tasks
+    return range(k * each, (k + 1) * each)
+
+
+def _share(whole: Prepared, name: str, classes: range) -> Prepared:
+    """Of a whole set the images of ``classes``, numbered from 0; every image stays in the splits that it is in."""
+
+    def arrays() -> dict[str, Array]:
+        labels = whole.array("labels")
+        mine = np.flatnonzero((labels >= classes.start) & (labels < classes.stop))
+        place = np.full(len(labels), -1)
+        place[mine] = np.arange(len(mine))
+        splits = {split: place[index][place[index] >= 0] for split in Split for index in [whole.array(str(split))]}
+        return with_splits({"images": whole.array("images")[mine], "labels": labels[mine] - classes.start}, splits)
+
+    return prepared(name, arrays)
 
 
 def _found(name: str, facts: _Set, *, partial: bool) -> tuple[str, Callable[[], dict[str, Array]]]:

@@ -14,7 +14,12 @@ import click
     metavar="ID",
     help="Only this: an id, a .toml of numbers, or a bundle (.tar.xz). May be repeated.",
 )
-@click.option("--all", "everything", is_flag=True, help="A row for every number, comparable or not, with the reason.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every number: comparable or why not, and what would change that.",
+)
 def compare(given: tuple[Path, ...], baselines: tuple[str, ...], everything: bool) -> None:
     """Results beside published numbers and beside the reference results, with the distance.
 
@@ -22,11 +27,6 @@ def compare(given: tuple[Path, ...], baselines: tuple[str, ...], everything: boo
     is one line, with the commands that would change it.
     """
     from reports.published.comparison import comparison
-    from reports.tables.table import text
 
     found = comparison(given, baselines)
-    if everything:
-        tables = [table for table in (found.published, found.references) if len(table.frame)]
-        click.echo("\n\n".join(text(table) for table in tables))
-    else:
-        click.echo(found.answer(named=" ".join(map(str, given))))
+    click.echo(found.every_number() if everything else found.answer(named=" ".join(map(str, given))))

@@ -163,5 +163,5 @@ def legend_below(figure: Any, handles: Sequence[Any], names: Sequence[str], *, w
 
 
 def in_colour(labels: Sequence[str], look: Mapping[str, Look]) -> list[str]:
-    """Those of ``labels`` that are drawn in color, after the grey ones would be drawn."""
+    """Those of ``labels`` that are drawn in colour, after the grey ones would be drawn."""
     return [label for label in labels if not look[label].rest]

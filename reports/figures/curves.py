@@ -116,7 +116,7 @@ def _tell_rest(ax: Any, table: pd.DataFrame, look: Mapping[str, Look]) -> None:
 
 
 def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: Cost) -> list[tuple[str, float, float]]:
-    """Draws the lines; label, x and y of the last point of each that is in color."""
+    """Draws the lines; label, x and y of the last point of each that is in colour."""
     front = "on_front" if cost == "flops" else "on_front_seconds"
     ax.set_xscale("log")
     drawn = _drawn(table, cost)

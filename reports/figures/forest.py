@@ -21,7 +21,7 @@ def forest_picture(gains: pd.DataFrame, budgets: Sequence[str], look: Mapping[st
     """Points of accuracy ahead of the dense net at each budget, with intervals: a panel a budget, a row a strategy.
 
     A narrow picture has one panel, in which the budgets of a strategy stand below one another, and only what is in
-    color.
+    colour.
 
     Args:
         gains: the frame of :func:`reports.tables.by_budget.gains_tables`, on these tasks.

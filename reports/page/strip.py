@@ -13,11 +13,11 @@ from reports.statistics.student import HERE
 from reports.tables.table import DASH, written
 
 FAR = 0.25
-"""So far behind the leader, in error, a cell has no color at all."""
+"""So far behind the leader, in error, a cell has no colour at all."""
 
 
 def strip(board: Board, curve: pd.DataFrame, looks: Mapping[str, Look]) -> dict[str, Any]:
-    """What the template needs: the strategies in color, at every budget, and how far each is behind the best.
+    """What the template needs: the strategies in colour, at every budget, and how far each is behind the best.
 
     Args:
         curve: from :func:`reports.tables.curves.curves`.

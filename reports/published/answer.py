@@ -35,7 +35,7 @@ def answer(
     judged = rows[rows["verdict"].isin(JUDGED) & (rows["by"] != _ARITHMETIC)]
     parts = [
         _published(judged, len(rows) > 0),
-        _references(references.frame, known),
+        references_text(references.frame, known),
         *(_claims(title, table.frame) for title, table in claims),
         _rest(rows, named),
     ]
@@ -49,35 +49,36 @@ def _published(judged: pd.DataFrame, asked: bool) -> str:
     for row in judged.to_dict("records"):
         unit = str(row["unit"])
         lines.append(
-            f"{_fit(str(row['source']), 23)} {_fit(str(row['what']), 30)} {row['theirs']:>9}"
-            f"{_digits(row['ours'], row['theirs']):>9}{_signed(row['distance'], row['theirs']):>9}{unit:>2} "
+            f"{fit(str(row['source']), 23)} {fit(str(row['what']), 30)} {row['theirs']:>9}"
+            f"{digits_as(row['ours'], row['theirs']):>9}{signed_as(row['distance'], row['theirs']):>9}{unit:>2} "
             f"{row['verdict']}"
         )
-        lines += _under(f"yours: {row['by']}")
+        lines += under(f"yours: {row['by']}")
         if row["unknown"]:
-            lines += _under(f"unknown of theirs: {row['unknown']}")
+            lines += under(f"unknown of theirs: {row['unknown']}")
     return "\n".join(lines)
 
 
-def _references(rows: pd.DataFrame, known: str) -> str:
+def references_text(rows: pd.DataFrame, known: str = "", *, most: int | None = MOST) -> str:
+    """Our cells beside those of references, ``most`` for each; ``known`` where there are none."""
     if rows.empty:
         return "\n".join(textwrap.wrap(known, WIDTH)) if known else ""
     lines = []
     for name, mine in rows.groupby("reference", sort=False):
-        lines.append(f"{_fit(f'Mean error beside reference {name}', 51)}reference   yours        distance  verdict")
-        for row in mine.head(MOST).to_dict("records"):
+        lines.append(f"{fit(f'Mean error beside reference {name}', 51)}reference   yours        distance  verdict")
+        for row in mine[:most].to_dict("records"):
             ends = "" if math.isnan(row["low"]) else f" ± {100 * (row['high'] - row['low']) / 2:.1f}"
             lines.append(
-                f"{_fit(str(row['strategy']), 33)} {_fit(str(row['budget']), 8)}{row['tasks']:>3} tasks"
+                f"{fit(str(row['strategy']), 33)} {fit(str(row['budget']), 8)}{row['tasks']:>3} tasks"
                 f"{written(row['theirs'], 'error'):>9}{written(row['ours'], 'error'):>8}"
                 f"{100 * row['distance']:+9.1f}{ends:7}  {row['verdict']}"
             )
-        if len(mine) > MOST:
-            lines.append(f"  and {len(mine) - MOST} more cells: --all")
+        if most is not None and len(mine) > most:
+            lines.append(f"  and {len(mine) - most} more cells: --all")
         for why in mine[mine["verdict"] == "not judged"]["why"].unique():
-            lines += _under(f"not judged: {why}")
+            lines += under(f"not judged: {why}")
         if (told := mine["why"].str.contains("by name and size")).any() and not (mine["verdict"] == "not judged").all():
-            lines += _under(f"{told.sum()} cells: the tasks are alike by name and number of images; the streams differ")
+            lines += under(f"{told.sum()} cells: the tasks are alike by name and number of images; the streams differ")
     return "\n".join(lines)
 
 
@@ -92,7 +93,7 @@ def _claims(title: str, rows: pd.DataFrame) -> str:
         lines += textwrap.wrap(
             f"{row['id']:4}{row['verdict_here']}: {row['statement']}", WIDTH, subsequent_indent=" " * 4
         )
-        lines += _under(f"{row['said']} ({row['source']})", indent=4)
+        lines += under(f"{row['said']} ({row['source']})", indent=4)
     untested = rows[(rows["provenance"] == "") & (rows["verdict_here"] == "not tested")]["id"]
     if len(untested):
         lines += textwrap.wrap(f"not tested by these runs: {', '.join(map(str, untested))}", WIDTH)
@@ -121,14 +122,16 @@ def _rest(rows: pd.DataFrame, named: str) -> str:
 
 def _offer(suite: str, protocol: Protocol, n: int) -> list[str]:
     needs = ", ".join(protocol.needs)
-    return [f"  {command(suite)}", *_under(f"makes {n} comparable; needs {needs}; {protocol.cost}")]
+    return [f"  {command(suite)}", *under(f"makes {n} comparable; needs {needs}; {protocol.cost}")]
 
 
-def _under(text: str, *, indent: int = 6) -> Iterator[str]:
+def under(text: str, *, indent: int = 6) -> Iterator[str]:
+    """The lines of ``text``, indented."""
     return iter(textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent))
 
 
-def _fit(text: str, width: int) -> str:
+def fit(text: str, width: int) -> str:
+    """``text`` in exactly ``width`` columns."""
     return (text if len(text) <= width else f"{text[: width - 1]}…").ljust(width)
 
 
@@ -136,12 +139,13 @@ def _cut(text: str) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
-def _digits(ours: float, theirs: object) -> str:
+def digits_as(ours: float, theirs: object) -> str:
     """Ours with as many digits as theirs has."""
     places = len(str(theirs).partition(".")[2])
     return f"{ours:.{max(places, 1)}f}"
 
 
-def _signed(distance: float, theirs: object) -> str:
+def signed_as(distance: float, theirs: object) -> str:
+    """A distance with as many digits as theirs has, and its sign."""
     places = len(str(theirs).partition(".")[2])
     return f"{distance:+.{max(places, 1)}f}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pandas as pd
 from reports.boards.board import Board, boards
 from reports.published import counts
 from reports.published.baselines import Baseline, Number, chosen
-from reports.published.conditions import conditions, place_of, same_strategy
+from reports.published.conditions import conditions, data_of, is_about, place_of, same_strategy
 from reports.reading.frame import Frames, read
+from reports.statistics.arrays import Floats
 from reports.statistics.student import here
+from reports.tables.forgetting import retested
 from reports.tables.table import Column, Table
 
 CLOSE = 0.005
@@ -39,7 +42,7 @@ def compare(folders: Sequence[Path], baseline_ids: Sequence[str] = ()) -> Table:
 
 def compared(frames: Frames, baselines: Sequence[Baseline]) -> Table:
     """The table of :func:`compare`, from frames."""
-    ours = boards(frames)
+    ours = [_Ours(board, frames) for board in boards(frames)]
     rows = [row for baseline in baselines for number in baseline.numbers for row in _rows(baseline, number, ours)]
     rows.sort(key=lambda row: (row["verdict"] == "not comparable", math.isnan(row["ours"])))
     return Table(
@@ -77,12 +80,32 @@ _COLUMNS = (
 )
 
 
-def _rows(baseline: Baseline, number: Number, ours: Sequence[Board]) -> list[dict[str, Any]]:
+class _Ours:
+    """A board, and what its strategies know of all tasks after the last."""
+
+    def __init__(self, board: Board, frames: Frames) -> None:
+        self.board, self._frames = board, frames
+
+    @cached_property
+    def _again(self) -> dict[tuple[str, str], dict[int, Floats]]:
+        return retested(self.board, self._frames)
+
+    def errors(self, number: Number, cell: tuple[str, str]) -> Floats:
+        """(tasks, seeds) of what ``number`` is about: its task, or all tasks of its stream after the last."""
+        board = self.board
+        now = board.values(*cell)
+        if (place := place_of(number, board)) is not None:
+            return now[[place]]
+        # What was not tested again shares no weights between tasks, and nothing of it is forgotten.
+        return self._again.get(cell, {}).get(len(board.tasks) - 1, now)
+
+
+def _rows(baseline: Baseline, number: Number, ours: Sequence[_Ours]) -> list[dict[str, Any]]:
     fixed = {
         "source": baseline.id, "what": number.what, "theirs": number.value, "unit": number.unit,
         "spread": number.spread, "where": number.where, "address": baseline.address, "read": baseline.read,
         "also": " ".join(baseline.also), "suite": number.suite or "", "unknown": "", "claim": number.claim or "",
-        "task": number.task or "",
+        "task": number.task or data_of(number),
         "ours": math.nan, "low": math.nan, "high": math.nan, "n": math.nan, "distance": math.nan, "by": "",
     }  # fmt: skip
     if number.metric in ("gmacs", "mparameters"):
@@ -91,12 +114,13 @@ def _rows(baseline: Baseline, number: Number, ours: Sequence[Board]) -> list[dic
         return [fixed | _not(f"a claim about a whole board: see claim {number.claim}")]
     if number.metric not in SCORES:
         return [fixed | _not("nothing we record measures this")]
-    found = [fixed | row for board in ours for label in board.labels for row in _pairs(baseline, number, board, label)]
+    found = [fixed | row for one in ours for label in one.board.labels for row in _pairs(baseline, number, one, label)]
     if found:
         return found
-    task = f"task {number.task!r}" if number.task else "this mean over data sets"
+    task = f"task {number.task!r}" if number.task else number.stream or "this mean over data sets"
     how = f" with {number.strategy}" if number.strategy else ""
-    return [fixed | _not(f"no run of ours on {task}{how}")]
+    other = baseline.differences if number.differences is None else number.differences
+    return [fixed | _not("; ".join((f"no run of ours on {task}{how}", *other)))]
 
 
 def _not(why: str) -> dict[str, Any]:
@@ -117,36 +141,36 @@ def _counted(number: Number) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pairs(baseline: Baseline, number: Number, board: Board, label: str) -> list[dict[str, Any]]:
-    place = place_of(number, board)
+def _pairs(baseline: Baseline, number: Number, ours: _Ours, label: str) -> list[dict[str, Any]]:
+    board = ours.board
     alike = baseline.read != "export" and same_strategy(number.strategy, label, board.options[label])
-    if place is None or not (alike or number.strategy == label):
+    if not is_about(number, board) or not (alike or number.strategy == label):
         return []
     budgets = [
         budget
         for budget in board.budgets
         if (label, budget) in board.cells
         and number.budget in (None, budget)
-        and not math.isnan(here(board.values(label, budget)[[place]]).value)
+        and not math.isnan(here(ours.errors(number, (label, budget))).value)
     ]
     # Where the source does not say how long it trained, our longest training stands beside it.
-    return [_pair(baseline, number, board, label, budget, place) for budget in budgets[-1:]]
+    return [_pair(baseline, number, ours, label, budget) for budget in budgets[-1:]]
 
 
-def _pair(baseline: Baseline, number: Number, board: Board, label: str, budget: str, place: int) -> dict[str, Any]:
-    values = board.values(label, budget)[[place]]
-    interval = here(values, exact=(label, budget) in board.unchanging)
+def _pair(baseline: Baseline, number: Number, ours: _Ours, label: str, budget: str) -> dict[str, Any]:
+    board = ours.board
+    interval = here(ours.errors(number, (label, budget)), exact=(label, budget) in board.unchanging)
     sign, scale = SCORES[number.metric], 100 if number.unit == "%" else 1
     ends = [_in_their_unit(x, sign, scale) for x in (interval.value, *interval.share)]
-    ours, (low, high) = ends[0], sorted(ends[1:])
+    mine, (low, high) = ends[0], sorted(ends[1:])
     found = conditions(baseline, number, board, label, budget)
     row = {
-        "ours": ours, "low": low, "high": high, "n": interval.n, "distance": ours - number.value,
+        "ours": mine, "low": low, "high": high, "n": interval.n, "distance": mine - number.value,
         "by": f"{label} at {budget}, {board.title}", "unknown": ", ".join(found.unknown),
     }  # fmt: skip
     if found.other:
         return row | _not("; ".join(found.other))
-    return row | dict(zip(("verdict", "why"), _verdict(number, ours, low, high, scale), strict=True))
+    return row | dict(zip(("verdict", "why"), _verdict(number, mine, low, high, scale), strict=True))
 
 
 def _in_their_unit(error: float, sign: float, scale: float) -> float:

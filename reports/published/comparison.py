@@ -7,9 +7,10 @@ from pathlib import Path
 from reports.boards.board import Board, boards
 from reports.boards.naming import short_titles
 from reports.claims.verdicts import claims_table
-from reports.published.answer import answer
+from reports.published.answer import answer, references_text
 from reports.published.baselines import chosen
 from reports.published.compare import compared
+from reports.published.every_number import every_number
 from reports.published.references import Reference, beside
 from reports.reading.bundle import SUFFIX
 from reports.reading.frame import read
@@ -33,6 +34,12 @@ class Comparison:
     def answer(self, *, named: str = "DIR") -> str:
         """The comparison in 100 columns, what can be compared first; ``named`` is how the results are typed."""
         return answer(self.published, self.references, self.claims, named=named, known=self.known)
+
+    def every_number(self) -> str:
+        """Every published number in 100 columns: comparable or why not, what would change that and what it costs."""
+        return "\n\n".join(
+            part for part in (every_number(self.published), references_text(self.references.frame, most=None)) if part
+        )
 
 
 def comparison(given: Sequence[Path], baselines: Sequence[str] = ()) -> Comparison:

@@ -5,7 +5,7 @@ small distance means. A condition that is known to differ makes the pair not com
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +43,8 @@ def conditions(baseline: Baseline, number: Number, board: Board, label: str, bud
     """How the run of ``label`` at ``budget`` on ``board`` stands to ``number``, whose task and strategy it has."""
     other = list(baseline.differences if number.differences is None else number.differences)
     unknown: list[str] = []
-    setting, place = board.setting, place_of(number, board)
-    for name, theirs, ours in _asked(number, board, label, budget, place):
+    setting, places = board.setting, _places(number, board)
+    for name, theirs, ours in _asked(number, board, label, budget):
         if theirs is None:
             unknown.append(name)
         elif not _agree(name, theirs, ours):
@@ -53,16 +53,15 @@ def conditions(baseline: Baseline, number: Number, board: Board, label: str, bud
         other.append("the stream holds other images, or other splits")
     if number.protocol_version is not None and number.protocol_version != setting["protocol_version"]:
         other.append(f"protocol {setting['protocol_version']} here, {number.protocol_version} there")
-    if baseline.read != "export" and place is not None and (kind := board.tasks["provenance"].iloc[place]) != "real":
-        other.append(f"our task is {kind}")
+    kinds = sorted({str(kind) for kind in board.tasks["provenance"].iloc[places]} - {"real"})
+    if baseline.read != "export" and kinds:
+        other.append(f"our task is {', '.join(kinds)}")
     return Conditions(tuple(other), (*unknown, *number.open))
 
 
-def _asked(
-    number: Number, board: Board, label: str, budget: str, place: int | None
-) -> list[tuple[str, object, object]]:  # fmt: skip
+def _asked(number: Number, board: Board, label: str, budget: str) -> list[tuple[str, object, object]]:
     """Name of each condition, theirs and ours; theirs is None where the source does not say it."""
-    setting = board.setting
+    setting, places = board.setting, _places(number, board)
     ours = _parsed(label)
     asked: list[tuple[str, object, object]] = [
         ("net", number.backbone, setting["backbone"]),
@@ -73,7 +72,7 @@ def _asked(
     ]
     # The fingerprint of a stream names its images; without it their numbers are all that can be told.
     if number.fingerprint is None:
-        asked.append(("test images", number.test_images, _images(board, str(setting["scoring"]), place)))
+        asked.append(("test images", number.test_images, _images(board, str(setting["scoring"]), places)))
     if (share := ours.options.get("flops")) is not None and number.strategy and "flops" not in number.strategy:
         theirs = None if number.flops_change is None else 1 + number.flops_change / 100
         asked.append(("share of FLOPs", theirs, float(share)))
@@ -81,7 +80,7 @@ def _asked(
         return asked
     asked.append(("budget", number.budget, budget))
     if number.fingerprint is None:
-        asked.append(("training images", number.train_images, _images(board, "train", place)))
+        asked.append(("training images", number.train_images, _images(board, "train", places)))
     written = parse(number.strategy).options if number.strategy and _readable(number.strategy) else {}
     said = number.strategy == label or any(name in TRAINING for name in written)
     asked.append(("training recipe", "said" if said else None, "said"))
@@ -105,11 +104,10 @@ def _net(written: str) -> str:
     return str(Written(found.name, {name: value for name, value in found.options.items() if name != "weights"}))
 
 
-def _images(board: Board, split: str, place: int | None) -> object:
-    if place is None:
-        return None
-    rows = board.rows[board.rows["index"] == board.tasks["index"].iloc[place]]
-    count = rows[split].max() if split in rows else math.nan
+def _images(board: Board, split: str, places: Sequence[int]) -> object:
+    """How many images the tasks at ``places`` have in ``split``; None where nobody knows."""
+    rows = board.rows[board.rows["index"].isin(board.tasks["index"].iloc[list(places)])]
+    count = rows.groupby("index")[split].max().sum(min_count=1) if split in rows else math.nan
     return None if math.isnan(count) else int(count)
 
 
@@ -139,6 +137,26 @@ def same_strategy(theirs: str | None, ours: str, options: Mapping[str, Any]) -> 
         return theirs == ours
     named = all(options.get(key, b.options.get(key)) == value for key, value in a.options.items())
     return a.name == b.name and named and all(key in a.options for key in b.options if key not in {*AMOUNT, *TRAINING})
+
+
+def is_about(number: Number, board: Board) -> bool:
+    """Whether the board has what the number was measured on: its task, or all tasks of its stream."""
+    if number.task is None and number.stream is not None:
+        return _parsed(number.stream) == _parsed(str(board.setting["stream"]))
+    return place_of(number, board) is not None
+
+
+def data_of(number: Number) -> str:
+    """The data set that the stream of the number is made of, where its written form names one."""
+    return str(_parsed(number.stream).options.get("name", "")) if number.stream else ""
+
+
+def _places(number: Number, board: Board) -> list[int]:
+    """Where on the board the tasks of the number are; none where it has none of them."""
+    if number.task is None and number.stream is not None:
+        return list(range(len(board.tasks))) if is_about(number, board) else []
+    place = place_of(number, board)
+    return [] if place is None else [place]
 
 
 def place_of(number: Number, board: Board) -> int | None:

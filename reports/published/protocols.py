@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 DISPLAYED = {
     "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "fashion_mnist": "Fashion-MNIST",
+    "mnist": "MNIST", "tiny_imagenet": "Tiny ImageNet",
     "solar_cell_defect": "ELPV",
 }  # fmt: skip
 

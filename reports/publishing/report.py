@@ -27,7 +27,7 @@ from reports.figures.profiles import profile_picture
 from reports.figures.readme_picture import write_picture
 from reports.figures.style import Look, looks
 from reports.page import document as page
-from reports.page.chart import chart_data
+from reports.page.chart import CONSTANTS, chart_data
 from reports.page.overview import overview_table, verdicts_table
 from reports.page.strip import strip
 from reports.page.words import (
@@ -129,7 +129,7 @@ def write_report(
         terms=terms(found),
         overview=_overview(made, across, look, out / "figures"),
         boards=[section for section, _ in sections],
-        data=page.embedded({"boards": [data for _, data in sections]}),
+        data=page.embedded({**CONSTANTS, "boards": [data for _, data in sections]}),
         choices=_choices(found),
         strategies=[(label, page.mark(look[label])) for label in shown],
         parts=[_published(across["baselines"], look)] if _ours(across["baselines"].frame) else [],
@@ -148,7 +148,7 @@ def write_report(
 
 
 def _looks(found: Sequence[Board]) -> dict[str, Look]:
-    """One look for each strategy on all boards; those in focus on most boards are told apart by color."""
+    """One look for each strategy on all boards; those in focus on most boards are told apart by colour."""
     counts = Counter(label for board in found for label in focus(board))
     return looks({label for board in found for label in board.labels}, [label for label, _ in counts.most_common()])
 

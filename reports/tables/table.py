@@ -23,7 +23,7 @@ class Column:
     Attributes:
         key: column of the frame. title: what people read. style: how a value is written.
         behind: column with a few words that stand behind the value.
-        heat: column whose value in [0, 1] colors the cell.
+        heat: column whose value in [0, 1] colours the cell.
         note: column with a remark shown on hover and to screen readers.
         link: name of the table on the page that the cell leads to.
         group: domain and provenance of the task that the column is about.

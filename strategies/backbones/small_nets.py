@@ -1,10 +1,13 @@
-"""Which nets of Fashion-MNIST's own list of results can be trained whole in minutes? A perceptron and a small convnet.
+"""Which nets of published results can be trained whole in minutes? Two perceptrons and a small convnet, for 28 px.
 
-The list stands in the data set's README, https://github.com/zalandoresearch/fashion-mnist. Both are for one channel of
-28 px and learn from nothing; of three equal channels they read the mean. Pixels lie in 0..1, without normalisation.
+``small_mlp`` and ``small_convnet`` are of Fashion-MNIST's own list, in the data set's README,
+https://github.com/zalandoresearch/fashion-mnist; ``split_mlp`` is the net of the numbers on Split-MNIST in
+https://github.com/ContinualAI/continual-learning-baselines. They are for one channel and learn from nothing; of three
+equal channels they read the mean.
 """
 
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -12,12 +15,25 @@ from harness.compute.backbone import Backbone
 from strategies.backbones.checkpoint import Checkpoint
 
 SIDE = 28
+Normalised = tuple[tuple[float, float, float], tuple[float, float, float]]
 _UNIT = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+"""Pixels in 0..1, without normalisation."""
+
+_MNIST = ((0.1307 * 255,) * 3, (0.3081 * 255,) * 3)
+"""Mean and standard deviation of MNIST's training images, as Avalanche's SplitMNIST takes them."""
 
 
 def small_mlp(*, weights: str = "none") -> Backbone:
     """A perceptron of 784-256-128-100 rectified units for images of 28 px; ``weights``: a file, or none."""
     return _checkpoint("small_mlp", Perceptron, 100, weights).backbone()
+
+
+def split_mlp(*, weights: str = "none") -> Backbone:
+    """A perceptron of 784-256-256 rectified units for MNIST's images of 28 px; ``weights``: a file, or none.
+
+    ``MultiHeadMLP`` of continual-learning-baselines; a head for each task is added by who learns.
+    """
+    return _checkpoint("split_mlp", SplitPerceptron, 256, weights, normalised=_MNIST).backbone()
 
 
 def small_convnet(*, weights: str = "none") -> Backbone:
@@ -28,8 +44,10 @@ def small_convnet(*, weights: str = "none") -> Backbone:
     return _checkpoint("small_convnet", Convnet, 1024, weights).backbone()
 
 
-def _checkpoint(name: str, net: type[nn.Module], features: int, weights: str) -> Checkpoint:
-    mean, std = _UNIT
+def _checkpoint(
+    name: str, net: type[nn.Module], features: int, weights: str, *, normalised: Normalised = _UNIT
+) -> Checkpoint:
+    mean, std = normalised
     return Checkpoint(
         name=name, net=net, classifier="classifier", weights=weights, num_features=features, mean=mean, std=std
     )
@@ -38,17 +56,24 @@ def _checkpoint(name: str, net: type[nn.Module], features: int, weights: str) ->
 class Perceptron(nn.Module):
     """Images (n, 3, 28, 28) to logits (n, 10)."""
 
+    widths: ClassVar[tuple[int, ...]] = (256, 128, 100)
+
     def __init__(self) -> None:
         super().__init__()
-        widths = (SIDE**2, 256, 128, 100)
         self.layers = nn.Sequential()
-        for inputs, outputs in pairwise(widths):
+        for inputs, outputs in pairwise((SIDE**2, *self.widths)):
             self.layers.extend([nn.Linear(inputs, outputs), nn.ReLU()])
-        self.classifier = nn.Linear(100, 10)
+        self.classifier = nn.Linear(self.widths[-1], 10)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.layers(_grey(images).flatten(1)))
         return logits
+
+
+class SplitPerceptron(Perceptron):
+    """A perceptron of two layers of equal width."""
+
+    widths = (256, 256)
 
 
 class Convnet(nn.Module):

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -50,10 +50,13 @@ class Avalanche(Learner):
     """A method of avalanche-lib: Naive, EWC, LwF, SI, MAS, Replay, GEM or AGEM; one net, a head a task.
 
     ``strength`` sets the method's first setting: the weight of its penalty, or the images that it remembers.
+    ``damping`` is what SI adds to the squared distances that it divides by. ``init=scratch``: random weights.
     """
 
     method: str = "Naive"
     strength: float | None = None
+    damping: float | None = None
+    init: Literal["pretrained", "scratch"] = "pretrained"
     recipe: LearnerRecipe = LearnerRecipe()
 
     net: nn.Module | None = field(default=None, init=False, repr=False)
@@ -76,6 +79,14 @@ class Avalanche(Learner):
             raise unknown("method of Avalanche", self.method, [*METHODS, *SHORT])
         if self.strength is not None and not METHODS[self.method]:
             raise UserError(f"avalanche(method={self.method}): it has no strength")
+        if self.damping is not None and self.method != "SynapticIntelligence":
+            raise UserError(f"avalanche(method={self.method}): it has no damping; only SI has")
+        if self.init not in ("pretrained", "scratch"):
+            raise unknown("value of init", self.init, ["pretrained", "scratch"])
+
+    @property
+    def pretrained(self) -> bool:
+        return self.init == "pretrained"
 
     @property
     def version(self) -> int:  # type: ignore[override]
@@ -86,7 +97,7 @@ class Avalanche(Learner):
             from strategies.learners.avalanche_parts import MultiHead
         # AGEM reads gradients as if they lay in memory row by row.
         plain = torch.contiguous_format if self.method == "AGEM" else torch.preserve_format
-        self.net = MultiHead(ctx.body().to(memory_format=plain))
+        self.net = MultiHead(ctx.body(pretrained=self.pretrained).to(memory_format=plain))
 
     def learn(self, task: Task, ctx: Context) -> None:
         from strategies.learners.avalanche_parts import MultiHead, OneHead, Pacer, one_task
@@ -128,6 +139,8 @@ class Avalanche(Learner):
         if self.strength is not None:
             first = next(iter(settings))
             settings[first] = type(settings[first])(self.strength)
+        if self.damping is not None:
+            settings["eps"] = self.damping
         agent = getattr(methods, self.method)(
             model=self.net,
             optimizer=optimiser,

@@ -19,7 +19,7 @@ import numpy as np
 from harness.core.errors import UserError
 from harness.core.seeding import numpy_generator
 from harness.core.task import Split
-from streams.data.images import grey, open_image, square
+from streams.data.images import SIDE, grey, open_image, square
 from streams.data.prepared import Array
 from streams.data.splits import POOLED, shared_out, stratified_splits
 from streams.data.stored import with_splits
@@ -125,6 +125,12 @@ def solar_cells() -> Arrays:
     ``labels`` is 4 * (0 mono, 1 poly) + 3 * defect level, a level being 0, 1/3, 2/3 or 1; defective is above 1/2.
     Splits are stratified by the 8 classes, and both tasks share them.
     """
+    images, labels = elpv()
+    return _pooled("solar_cells", images, labels) | {"defective": defective(labels)}
+
+
+def elpv(side: int = SIDE) -> tuple[Array, Array]:
+    """Images (n, side, side, 1) and the 8 classes (n,) of :func:`solar_cells`, in the order of ELPV's list."""
     folder = package_folder("elpv_dataset", "elpv-dataset") / "data"
     try:
         rows = [line.split() for line in (folder / "labels.csv").read_text().splitlines() if line.strip()]
@@ -132,9 +138,13 @@ def solar_cells() -> Arrays:
         kinds = np.array([("mono", "poly").index(kind) for _, _, kind in rows])
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / 'labels.csv'} cannot be read ({error}); install elpv-dataset again") from error
-    images = [np.asarray(square(open_image(folder / file).convert("L"))) for file, _, _ in rows]
-    arrays = _pooled("solar_cells", np.stack(images)[..., None], 4 * kinds + levels)
-    return arrays | {"defective": (levels > 1).astype(np.int64)}
+    images = [np.asarray(square(open_image(folder / file).convert("L"), side)) for file, _, _ in rows]
+    return np.stack(images)[..., None], 4 * kinds + levels
+
+
+def defective(labels: Array) -> Array:
+    """0 or 1 of each of the 8 classes: 1 where the defect level is above 1/2."""
+    return (labels % 4 > 1).astype(np.int64)
 
 
 def _pooled(name: str, images: Array, labels: Array) -> Arrays:

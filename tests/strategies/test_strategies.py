@@ -17,7 +17,7 @@ from harness.learning.batches import Features
 from harness.learning.composition import Composition
 from harness.learning.recipe import Settled
 from harness.learning.strategy import Infeasible
-from strategies.learners.nearest import neighbor_score, start_nearest
+from strategies.learners.nearest import neighbour_score, start_nearest
 from strategies.learners.starting import recalibrate
 
 Start = Callable[..., Any]
@@ -176,7 +176,7 @@ def test_five_neighbors_vote_as_in_scikit_learn(digits: Task) -> None:
     train, dev = (digits.load(split) for split in (Split.TRAIN, Split.DEV))
     shown, asked = (Features(torch.from_numpy(data.images).flatten(1).float(), data.labels) for data in (train, dev))
     theirs = KNeighborsClassifier(n_neighbors=5).fit(shown.values, shown.labels).score(asked.values, asked.labels)
-    assert neighbor_score(shown, asked, digits, "cpu") == pytest.approx(theirs, abs=0.011)
+    assert neighbour_score(shown, asked, digits, "cpu") == pytest.approx(theirs, abs=0.011)
 
 
 @pytest.mark.parametrize("method", ["Naive", "LwF", "SI", "MAS", "GEM", "AGEM"])
@@ -218,6 +218,19 @@ def test_naive_of_avalanche_costs_what_finetuning_costs(run: Start) -> None:
 def test_an_unknown_method_of_avalanche_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'Replay'"):
         make("strategies", "avalanche(method=Repaly)")
+
+
+def test_si_takes_its_damping_and_may_begin_with_random_weights(run: Start) -> None:
+    one = run(
+        "avalanche(method=SI, strength=1.0, damping=0.001, init=scratch)", epochs=0.05, backbone="split_mlp", size=28
+    )
+    drawn = one.ctx.body(pretrained=False).state_dict()
+    assert all(torch.equal(value, drawn[name]) for name, value in one.strategy.net.body.state_dict().items())
+    one.learn()
+    (si,) = (plugin for plugin in one.strategy._kept["plugins"] if hasattr(plugin, "si_lambda"))
+    assert (si.si_lambda, si.eps) == ([1.0], 0.001)
+    with pytest.raises(UserError, match="only SI has"):
+        make("strategies", "avalanche(method=EWC, damping=0.001)")
 
 
 @pytest.mark.parametrize("spec", ["ridge", "ncm", "knn"])

@@ -62,3 +62,38 @@ def test_without_images_it_says_where_they_belong(tmp_path, monkeypatch):
         official(name="cifar10")
     with pytest.raises(UserError, match="did you mean 'fashion_mnist'"):
         official(name="fashionmnist")
+
+
+def test_classes_are_shared_out_in_their_order_and_every_image_stays_in_its_part(tiny, monkeypatch):
+    folder, pixels = tiny
+    monkeypatch.setattr(module, "SETS", {"cifar10": module._Set(5, 4, 16, 6, 2009, "object", "RGB")})
+    for part in ("train", "test"):
+        for letter, other in (("a", "c"), ("b", "d")):
+            for file in sorted((folder / part / letter).iterdir())[1::2]:
+                (folder / part / other).mkdir(exist_ok=True)
+                file.rename(folder / part / other / file.name)
+    stream = official(name="cifar10", tasks=2)
+    assert (str(stream.name), stream.identity) == ("official(name=cifar10, tasks=2)", "official:cifar10:2")
+    assert [(task.name, task.num_classes, str(task.kind)) for task in stream] == [
+        ("cifar10-1of2", 2, "binary"),
+        ("cifar10-2of2", 2, "binary"),
+    ]
+    for split, whole in ((Split.TRAIN, pixels[:16]), (Split.TEST, pixels[16:])):
+        held = [task.load(split) for task in stream]
+        assert sorted(bytes(image) for part in held for image in part.images) == sorted(map(bytes, whole))
+        assert all(set(part.labels) == {0, 1} for part in held)
+    (all_of_it,) = official(name="cifar10")
+    known = {bytes(image): label for image, label in zip(*_pair(all_of_it.load(Split.TRAIN)), strict=True)}
+    for k, task in enumerate(stream):
+        images, labels = _pair(task.load(Split.TRAIN))
+        assert all(known[bytes(image)] == label + 2 * k for image, label in zip(images, labels, strict=True))
+
+
+def _pair(held):
+    return held.images, held.labels
+
+
+@pytest.mark.parametrize("tasks", [0, 3, 10])
+def test_classes_that_cannot_be_shared_out_are_refused(tasks):
+    with pytest.raises(UserError, match=f"tasks={tasks}.*10 classes; expected a number of tasks that shares them out"):
+        official(name="mnist", tasks=tasks)

@@ -19,6 +19,7 @@ class Number(BaseModel):
 
     Attributes:
         what: what was measured, in words. strategy: ours that does the same, in written form.
+        stream: of a score that is the mean over all tasks of it, after the last one; of one task's there is ``task``.
         metric: ``accuracy``, ``error``, ``mean_average_precision`` can be set beside a run; others have no counterpart.
         value, unit: unchanged; ``%`` means hundredths.
         spread: standard deviation over ``n`` repetitions. flops: a task. keep: keep-ratio, for counts.

@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import reports.published
 from harness.config.suites import suites
+from harness.storage.records import line_of, parse_line
 from reports.published.baselines import published
 from reports.published.compare import compare
 from reports.published.comparison import comparison
@@ -14,7 +16,7 @@ from reports.published.conditions import TRAINING
 from reports.published.protocols import protocols
 from reports.publishing.export import export
 
-CIFAR = {"name": "cifar10", "year": 2009, "domain": "object", "kind": "multiclass", "num_classes": 10,
+CIFAR: dict[str, Any] = {"name": "cifar10", "year": 2009, "domain": "object", "kind": "multiclass", "num_classes": 10,
          "provenance": "real", "phase": "development",
          "sizes": {"train": 50_000, "dev": 5_000, "dev_test": 5_000, "test": 10_000}}  # fmt: skip
 RESNET20 = "12fca82f0bebc4135bf1f32f6e3710e61d5108578464b84fd6d7f5c1b04036c8"
@@ -68,6 +70,35 @@ def test_fewer_training_images_are_another_condition_only_for_who_learns(one, tm
     assert {"budget", "training recipe"} <= set(pruned["unknown"].split(", "))
 
 
+DIGITS: list[dict[str, Any]] = [
+    {"name": f"mnist-{k + 1}of5", "year": 1998, "domain": "OCR", "kind": "binary", "num_classes": 2,
+     "provenance": "real", "phase": "development",
+     "sizes": {"train": 12_000, "dev": 1_200, "dev_test": 1_200, "test": 2_000}}
+    for k in range(5)
+]  # fmt: skip
+SI = next(n.strategy for n in published()["avalanche_reproductions"].numbers if "damping" in (n.strategy or ""))
+
+
+def test_a_score_of_a_whole_stream_is_the_mean_over_its_tasks_after_the_last(one, tmp_path):
+    def split_mnist(out, test):
+        tasks = [{**task, "sizes": {**task["sizes"], "test": test}} for task in DIGITS]
+        run = one(tmp_path / out, SI, "10ep", 0, stream="official(name=mnist, tasks=5)", tasks=tasks,
+                  setting={"backbone": "split_mlp", "weights_hash": "", "size": 28, "scoring": "test"},
+                  error_of=lambda *_: 0.01)  # fmt: skip
+        lines = [parse_line(line) for line in (run / "events.jsonl").read_text().splitlines(keepends=True)]
+        last = next(line for line in lines if line["event"] == "eval" and line["task"] == "mnist-5of5")
+        again = [{**last, "task": f"mnist-{k}of5", "value": 0.035} for k in range(1, 5)]
+        (run / "events.jsonl").write_text("".join(map(line_of, [*lines[:-1], *again, lines[-1]])))
+        return compare([tmp_path / out], ["avalanche_reproductions"]).frame.set_index("what")
+
+    frame = split_mnist("whole", 2_000)
+    row = frame.loc["Split-MNIST, task-incremental, Synaptic Intelligence"]
+    assert row["ours"] == pytest.approx(1 - (4 * 0.035 + 0.01) / 5), "not the .99 right after each task"
+    assert (row["verdict"], row["unknown"]) == ("reproduced", "precision")
+    assert set(frame["verdict"].drop(row.name)) == {"not comparable"}
+    assert "test images 5,000 here, 10,000 there" in split_mnist("part", 1_000).loc[row.name, "why"]
+
+
 def test_another_share_of_flops_is_another_condition(one, tmp_path):
     one(tmp_path, "channel_pruned(flops=0.7, score=l1)", "20ep", 0, tasks=[CIFAR],
         setting={**ORIGINAL, "backbone": "cifar_resnet(depth=56)"})  # fmt: skip
@@ -83,6 +114,18 @@ def test_the_answer_begins_with_what_can_be_compared_and_fits_the_terminal(dense
     assert re.search(r"pytorch_resnet_cifar10 +ResNet-20, dense +8.27 +8.27 +\+0.00 % reproduced", text)
     assert "harness run published-cifar10-resnet56 --final" in text
     assert re.search(r"\d+ more need .*ImageNet.*harness compare runs --all", text)
+
+
+def test_every_number_fits_the_terminal_with_its_reason_and_what_would_change_it(dense):
+    text = comparison([dense]).every_number()
+    assert max(map(len, text.splitlines())) <= 100
+    assert sum(len(one.numbers) for one in published().values()) <= len(text.splitlines())
+    assert all(f"{one.id}  {one.address}" in text for one in published().values())
+    lines = " ".join(text.split())
+    assert (
+        "harness run published-cifar10-resnet20-finetuned --final: needs CIFAR-10, resnet20.th; about 3 hours" in lines
+    )
+    assert "no suite makes runs for it" in lines
 
 
 def test_a_default_result_is_answered_in_100_columns_with_its_claims(results):
@@ -115,12 +158,13 @@ def test_cells_beside_a_reference_name_what_differs_and_are_judged_by_their_spre
         return export([tmp_path / out], tmp_path / f"{out}.tar.xz").file
 
     run("mine", 3, 0.2)
-    for name, error, changes, verdict, why in [
+    cases: list[tuple[str, float, dict[str, Any], str, str]] = [
         ("close", 0.2005, {}, "within spread", "seeds"),
         ("far", 0.3, {}, "differs", "seeds"),
         ("older", 0.3, {"setting": {"protocol_version": 0}}, "not judged", "protocol 1, the reference's 0"),
         ("elsewhere", 0.2005, {"fingerprint": "e" * 64}, "within spread", "by name and size only"),
-    ]:
+    ]
+    for name, error, changes, verdict, why in cases:
         bundle = run(name, 3, error, **changes)
         (row,) = comparison([tmp_path / "mine"], [str(bundle)]).references.frame.to_dict("records")
         assert row["verdict"] == verdict
@@ -162,7 +206,7 @@ def test_a_published_suite_is_refused_without_its_data_and_says_what_is_missing(
     monkeypatch.setenv("NEVIS_HARNESS_DATA", str(tmp_path))
     monkeypatch.setenv("NEVIS_HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"are not here|no weights file|cannot"):
+    with pytest.raises(UserError, match=r"are not here|are not at|no weights file|cannot"):
         load_suite(name).specs()
 
 

@@ -17,10 +17,12 @@ from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.core.task import Provenance, Split
 from streams.data.idx import read_idx
+from streams.data.images import SIDE
 from streams.data.official import halved_validation, official_splits
 from streams.nevis22 import nevis22, real
 from streams.nevis22.real import READERS, fashion_mnist, own_folder
 from streams.nevis22.table import rows
+from streams.official import official
 from streams.status import prepare, status
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -57,6 +59,17 @@ def test_every_task_of_the_table_with_a_torchvision_class_has_its_reader() -> No
     assert set(READERS) - set(named) == {"mnist_rotation"}, "which is made from MNIST"
 
 
+def test_split_mnist_is_made_of_torchvisions_files_two_digits_a_task(tmp_path) -> None:
+    _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
+    stream = official(name="mnist", tasks=5)
+    assert [task.name for task in stream] == [f"mnist-{k}of5" for k in range(1, 6)]
+    for k, task in enumerate(stream):
+        assert (task.sizes[Split.TRAIN], task.sizes[Split.TEST], task.num_classes) == (20, 6, 2)
+        held = task.load(Split.TEST)
+        # Each image shows its digit as its grey level.
+        assert set(zip(held.images[:, -1, -1, 0] // 20, held.labels, strict=True)) == {(2 * k, 0), (2 * k + 1, 1)}
+
+
 def test_files_of_torchvision_are_read_and_cut_70_15_15(tmp_path) -> None:
     _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
     stream = nevis22(variant="tiny", source="best")
@@ -73,7 +86,7 @@ def test_files_of_torchvision_are_read_and_cut_70_15_15(tmp_path) -> None:
 
 def test_real_images_are_stored_with_the_side_that_is_asked_for(tmp_path) -> None:
     _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
-    small, usual = (nevis22(source="real", tasks=["mnist"], **side) for side in ({"side": 28}, {}))
+    small, usual = (nevis22(source="real", tasks=["mnist"], side=side) for side in (28, SIDE))
     images = small.tasks[0].load(Split.TEST).images
     assert images.shape == (30, 28, 28, 3)
     assert set(np.unique(images)) <= {255, *range(0, 200, 20)}, "nothing was resampled"
