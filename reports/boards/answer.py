@@ -42,7 +42,7 @@ class Answer:
         sure: for each budget, whether it is surely ahead of every other, cannot be told from some, or has no interval.
         alike: whom it is not told apart from at one of ``budgets``, of those that have intervals. lone: whether others
             have none there, being of one seed.
-        always: whether these are all the budgets of the board.
+        always: whether these are all the budgets of the board. alone: whether no other strategy is on it.
     """
 
     budgets: tuple[str, ...]
@@ -52,6 +52,7 @@ class Answer:
     alike: tuple[str, ...]
     lone: bool
     always: bool
+    alone: bool = False
 
     @property
     def where(self) -> str:
@@ -61,7 +62,7 @@ class Answer:
     def how(self) -> str:
         """By how many points it is ahead of whom, and how sure that is."""
         if not self.ahead:
-            return "the only one that could pay for enough of the tasks"
+            return "the only strategy here" if self.alone else "the only one that could pay for enough of the tasks"
         first, *more = self.ahead
         ahead = [f"{first.points} points ahead of {first.of}", *(f"{lead.points} of {lead.of}" for lead in more)]
         return f"{listed(ahead)}; {self._sure()}"
@@ -110,6 +111,7 @@ def _answer(board: Board, budgets: tuple[str, ...]) -> Answer:
         tuple(alike),
         any(not gap.here.known for one in found.values() for gap in one.gaps.values()),
         len(budgets) == len(board.leads),
+        len(board.labels) == 1,
     )
 
 

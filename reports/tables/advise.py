@@ -250,12 +250,16 @@ def _verdict(found: list[Candidate], scope: str, sure: bool, measured: str) -> s
     gaps = {one.strategy: _of(one, scope) for one in found[1:]}
     if not all(gap.known for gap in gaps.values()):
         clusters = next(iter(gaps.values())).clusters
-        few = "one seed only" if scope == HERE else f"{clusters} clusters of tasks, fewer than {FEWEST}"
+        few = (
+            "one seed only"
+            if scope == HERE
+            else f"{clusters} {'cluster' if clusters == 1 else 'clusters'} of tasks, fewer than {FEWEST}"
+        )
         return f"{_capital(scope)} the data do not tell: {few}; {leader.strategy} leads."
     nearest = min(gaps, key=lambda label: gaps[label].low)
     if sure:
-        nearest_one = f"{nearest}, the nearest, is behind by {_gap(gaps[nearest])}"
-        return f"{_capital(scope)}: Use {leader.strategy}, surely ahead of every other. {_capital(nearest_one)}."
+        nearest_one = f"The nearest, {nearest}, is behind by {_gap(gaps[nearest])}"
+        return f"{_capital(scope)}: Use {leader.strategy}, surely ahead of every other. {nearest_one}."
     alike = [label for label, gap in gaps.items() if not gap.low > 0]
     more = f", and {len(alike) - 3} more" if len(alike) > 3 else ""
     return f"{_capital(scope)} the data do not tell {leader.strategy}, which leads, from {', '.join(alike[:3])}{more}."

@@ -251,3 +251,8 @@ def test_who_cannot_be_told_from_any_other_is_said_in_three_words(one, tmp_path)
         one(tmp_path, strategy, "1ep", 0, error_of=lambda *_, place=place: 0.3 + place / 100)
     (board,) = boards(read([tmp_path]))
     assert optimal_table(board).frame["alike"].tolist() == ["all 3 others"]
+
+
+def test_one_strategy_alone_is_said_to_be_alone(one, tmp_path):
+    one(tmp_path / "runs", "finetune", "1ep", 0)
+    assert "leads: the only strategy here." in write_report([tmp_path / "runs"], tmp_path / "out").read_text()
