@@ -42,7 +42,7 @@ Choice = tuple[Layout, Allocation, Score]
 
 
 class Sample(NamedTuple):
-    """Normalised images of each task, and the dense net's centered features of them."""
+    """Normalised images of each task, and the dense net's centred features of them."""
 
     images: list[Tensor]
     dense: list[Tensor]

@@ -1,6 +1,6 @@
 """Our finetuning against Avalanche's ``Naive`` as its users run it, one thread each.
 
-Same data, crops, batches, steps, optimizer and learning rates: theirs come from the ``LRSchedulerPlugin`` it ships.
+Same data, crops, batches, steps, optimiser and learning rates: theirs come from the ``LRSchedulerPlugin`` it ships.
 """
 
 import io
@@ -110,7 +110,7 @@ def _heads(pairs: int) -> Line:
 
 
 def pictures(data: Examples, ctx: Context, *, size: int = 64) -> Any:
-    """The images as a torchvision data set gives them: PIL, cropped and normalized one by one.
+    """The images as a torchvision data set gives them: PIL, cropped and normalised one by one.
 
     Crops are drawn as ours: a side that would leave the image is cut, where torchvision draws anew and so crops more.
     """

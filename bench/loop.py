@@ -59,7 +59,7 @@ def _net(backbone: str, size: int, pairs: int) -> Iterator[Line]:
     yield Line("loop", f"bare loop / ours, {name}", ratio, ">= 0.97", "one counted step included")
     if backbone == LITE0:
         ratio = in_turn(ours, plain, pairs=pairs)
-        yield Line("loop", f"bare loop with torch's own convolutions and optimizer / ours, {name}", ratio)
+        yield Line("loop", f"bare loop with torch's own convolutions and optimiser / ours, {name}", ratio)
 
 
 def _head(pairs: int) -> Line:

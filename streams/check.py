@@ -57,7 +57,8 @@ class Checked:
         """What was found, in words."""
         if self.pixels:
             (w, h), (wide, high) = self.pixels
-            yield f"images of {w} x {h} to {wide} x {high} pixels"
+            largest = "" if (w, h) == (wide, high) else f" to {wide} x {high}"
+            yield f"images of {w} x {h}{largest} pixels"
         if self.passed_over:
             yield f"passed over: {counted(self.passed_over)}"
         yield from self.unreadable

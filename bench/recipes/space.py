@@ -56,9 +56,12 @@ def trials(count: int = COUNT, *, seed: int = 0) -> list[Options]:
 
 
 def strategy(body: str, options: Mapping[str, Any]) -> str:
-    """``body`` trained so, as a strategy is written; ``dense`` is finetuning."""
+    """``body`` trained so, as a strategy is written; ``dense`` is finetuning.
+
+    What ``options`` leaves out is that of ``v1``, and not of the recipe that is chosen today.
+    """
     written = parse("finetune" if body == "dense" else body)
-    return str(Written(written.name, {**written.options, **options}))
+    return str(Written(written.name, {**written.options, "recipe": "v1", **options}))
 
 
 def plain(options: Mapping[str, Any]) -> Options:

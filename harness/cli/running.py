@@ -87,7 +87,7 @@ def plan(as_json: bool, **options: Any) -> None:
         click.echo(json.dumps(facts, indent=1))
         return
     click.echo(f"{len(specs)} runs: {len(done)} done, {len(ahead)} missing ({len(failed)} of them failed before)")
-    click.echo(f"at most {cost.flops:.3g} FLOPs of learning over {cost.tasks} tasks")
+    click.echo(f"at most {cost.flops:.3g} FLOPs of learning over {cost.tasks} {'task' if cost.tasks == 1 else 'tasks'}")
     click.echo(
         f"about {_clock(cost.hours(jobs))} with {jobs} jobs, at {cost.speed / 1e9:.1f} GFLOP/s a job "
         "(a training step of the dense net, measured now; scoring and start-up included roughly)"

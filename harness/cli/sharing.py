@@ -25,7 +25,7 @@ def submit(given: tuple[Path, ...], out: Path, name: str, by: str, about: str, a
     for sentence in found.missing:
         click.echo(f"missing: {sentence}")
     if found.written is None:
-        click.echo(f"nothing written: {len(found.missing)} things are missing", err=True)
+        click.echo("nothing written: run what is missing, and hand in again", err=True)
         return 1
     click.echo(str(found.written), err=True)
     click.echo(found.text)

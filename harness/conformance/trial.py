@@ -116,7 +116,7 @@ class Trial:
         try:
             failure = ours.recv()
         except EOFError:
-            failure = "the process ended without a word"
+            failure = "the process ended without a message"
         finally:
             process.join()
         if failure:

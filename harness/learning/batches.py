@@ -85,7 +85,7 @@ def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> T
 
 
 def _centers(n: int, device: torch.device) -> Tensor:
-    """Pixel centers on the line from -1 to 1."""
+    """Pixel centres on the line from -1 to 1."""
     return (torch.arange(n, device=device) * 2 + 1) / n - 1
 
 

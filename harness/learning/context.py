@@ -60,14 +60,14 @@ class Adapted:
 
 @dataclass
 class Context:
-    """Handed to ``Strategy.learn``. What is computed with it is charged to ``meter``.
+    """What ``Strategy.learn`` works with. All that is computed in it is charged to ``meter``.
 
     Attributes:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
         report_progress: called with the share of a loop that is done, for people who watch.
-        adapted: what a body has made of the backbone; None: nothing, the dense net is learnt on.
-        resident: what of the examples lies on the device.
+        adapted: the net that a body has made of the backbone; None: learning begins with the dense net.
+        resident: the examples that are already in the device's memory.
         trainings: how each training of the current task's net went, in their order; trials are left out.
     """
 
@@ -110,13 +110,13 @@ class Context:
         return self.adapted is None or self.adapted.statistics_hold
 
     def body(self, *, pretrained: bool = True) -> nn.Module:
-        """A new copy of the net that learning begins with, its caller's to change.
+        """A new copy of the net that learning begins with; the caller may change it.
 
-        That is the backbone, or what the strategy's body has made of it; ``pretrained=False``: of random weights of
-        this seed.
+        It is the backbone, or the net that the strategy's body has made of it. ``pretrained=False`` gives random
+        weights, drawn by the run's seed.
 
         Raises:
-            ValueError: the body was made of the other kind of weights; ``Learner.pretrained`` says of which it is.
+            ValueError: the body was made of weights of the other kind; see ``Learner.pretrained``.
         """
         if self.adapted is not None:
             if self.adapted.pretrained is not pretrained:
@@ -149,7 +149,7 @@ class Context:
         body = self.body() if body is None else body
         with self.meter.unmetered():
             width = feature_width(body, self.size)
-        # Placed as a whole: a body taken back from a saved state may lie in memory in another order, and sum in it.
+        # Moved as a whole: a body from a saved state may have another memory layout, and sum in another order.
         return self._placed(Classifier(body, zero_head(width, task.num_classes)))
 
     def inputs(self, data: Examples | Features, index: Any = slice(None)) -> Tensor:
@@ -180,10 +180,10 @@ class Context:
     ) -> Iterator[Batch]:
         """Batches in a seeded order that end when ``epochs`` or the budget is spent; ``name`` names the randomness.
 
-        What the body of the loop computes is charged. With ``net`` the body is taken to be one training step of
-        that net: it is counted once, then multiplied, and checked now and then; unless steps are not ``alike``. Without
-        it, every step is counted. What replays one recorded step has nothing to ``recount``. The last batch shrinks to
-        what the budget still pays for.
+        What the body of the loop computes is charged. Without ``net``, every step is counted. With ``net``, the body of
+        the loop has to be one training step of that net: one step is counted, multiplied, and counted again now and
+        then. ``alike=False``: steps differ, so that each is counted; ``recount=False``: never count again, as for a
+        recorded step that is replayed. The last batch shrinks to what the budget still pays for.
 
         Raises:
             ValueError: neither a budget nor ``epochs`` would end the loop.
@@ -226,14 +226,14 @@ class Context:
     ) -> Features:
         """Features of ``data`` in eval mode, extracted once and charged.
 
-        Where the budget cannot pay for every image and ``reserve`` FLOPs more an image, the seeded, stratified
-        subset that it can pay for.
+        If the budget does not pay for every image, with ``reserve`` FLOPs more for each, only a seeded, stratified
+        subset of them is extracted: the largest that the budget pays for.
         """
         body = body.eval()
         with self.meter.phase(phase):
             price = self.meter.price(body, self.shape(data))
             paid = min(len(data), self.meter.affordable(price.flops + reserve))
-            # Classes in turn: wherever the budget ends, what was seen is stratified.
+            # Classes take turns, so that the subset is stratified wherever the budget ends.
             chosen = stratified(data.labels, int(paid), numpy_generator(self.seed, name, "subset"))
             parts: list[Tensor] = []
             with torch.inference_mode():

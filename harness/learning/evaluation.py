@@ -19,9 +19,9 @@ from harness.learning.strategy import Strategy
 BATCH = 128
 LATENCY_CALLS = 5
 NAMED = 1000
-"""Predicted classes of so many images are kept, so that the agreement of two strategies can be told afterwards."""
+"""So many images have their predicted classes recorded, so that reports can compare two strategies image by image."""
 BEFORE = 256
-"""What a net was before it was trained is measured on so many images."""
+"""The error before training is measured on so many images."""
 BINS = 15
 """Bins of the calibration error (Guo et al., arXiv 1706.04599)."""
 
@@ -32,7 +32,7 @@ class WrongLogits(ValueError):
     """What a strategy predicts is no tensor of floats of shape (images, classes), on the device of the images."""
 
     method = "predict"
-    """Of the strategy, which this is about."""
+    """The method of the strategy that is at fault."""
 
 
 def check_logits(logits: Any, images: torch.Tensor, task: Task) -> None:
@@ -100,7 +100,7 @@ def evaluate(strategy: Strategy, scored: Scored, ctx: Context, *, after: str) ->
 
 
 def evaluate_before(strategy: Strategy, scored: Scored, ctx: Context) -> list[EvalRecord]:
-    """The ``error_before`` of ``task``: its error before the body was trained on it, where the strategy can tell.
+    """The ``error_before`` of ``task``: its error before the body was trained, empty where the strategy has none.
 
     Only at most :data:`BEFORE` images of the split are looked at.
     """
@@ -118,7 +118,7 @@ def evaluate_before(strategy: Strategy, scored: Scored, ctx: Context) -> list[Ev
 
 
 def _logits(predict: Predict, task: Task, examples: Examples, ctx: Context) -> torch.Tensor:
-    view = task.for_learning()  # Labels of what is asked stay hidden while predicting, too.
+    view = task.for_learning()  # The labels of the images stay hidden while predicting, too.
     parts = []
     # Not inference_mode: there a layer reaches whoever counts in one piece, and taking it apart in Python takes longer.
     with torch.no_grad():

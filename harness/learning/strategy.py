@@ -32,13 +32,13 @@ class Strategy(ABC):
     """False where what the next task needs is more than tensors and plain values: an interrupted run starts again."""
 
     whole: ClassVar[str] = "it makes its nets itself"
-    """Why it takes no ``learner``; of no matter for a :class:`Learner`."""
+    """Why it takes no ``learner``, for the error message; a :class:`Learner` does not need it."""
 
     def prepare(self, ctx: "Context") -> None:
         """What is done once, before the stream: charged in full to the first task, outside its cap."""
 
     def adapted(self, body: "nn.Module", size: int) -> "nn.Module":
-        """What ``prepare`` makes of the backbone for images of ``size`` px: itself, unless weights are removed.
+        """The net that ``prepare`` makes of the backbone for images of ``size`` px: the backbone itself by default.
 
         Raises:
             UserError: the options would change nothing although they should.
@@ -55,12 +55,12 @@ class Strategy(ABC):
 
     @property
     def shapes_from_weights(self) -> bool:
-        """Whether the shapes that ``adapted`` gives depend on weights, so that they cannot be told without them."""
+        """Whether the shapes that ``adapted`` gives depend on the weights, so that a plan needs the weights as well."""
         return False
 
     @property
     def body_digest(self) -> str:
-        """Names what ``prepare`` made of the backbone, by its content; empty where that was nothing."""
+        """A digest of the net that ``prepare`` made of the backbone; empty where it made none."""
         return ""
 
     @abstractmethod
@@ -72,18 +72,18 @@ class Strategy(ABC):
         """Logits (n, task.num_classes) for normalised images (n, 3, h, w). Changes nothing."""
 
     def untrained(self, task: "Task", ctx: "Context") -> "Callable[[Tensor], Tensor] | None":
-        """Images to logits as ``task`` would be told before any training of the body; None where there is no such.
+        """A function from images to the logits of the body before its training on ``task``; None if there is none.
 
-        Asked after ``learn``, for the record and at nobody's cost: how good is what was pruned or fused by itself?
-        Changes nothing.
+        It is called after ``learn``, is not charged, and changes nothing. It shows how good a pruned or fused net is
+        by itself.
         """
         return None
 
     def state(self) -> Mapping[str, Any]:
         """What the next task needs, and no more: tensors, numbers, text, lists and dicts of them.
 
-        What is kept of each task for all later ones goes under ``tasks``: a list that only grows, of which each entry
-        is written to disk once.
+        Values of each task that all later ones need go under ``tasks``: a list that only grows. Each of its entries is
+        written to disk once.
         """
         return {}
 

@@ -31,11 +31,11 @@ from harness.storage.disk import CannotWrite
 from harness.storage.run_folder import Busy, RunFolder
 
 PATIENCE = 1800.0
-"""Seconds without a word after which a run is taken to hang. Loops over batches give one a second; an exact plan of a
-large net, or a loop of a plugin's own, gives none until it is through."""
+"""Seconds without a message after which a run counts as hanging. A loop over batches sends a message each second; an
+exact transport plan of a large net, or a plugin's own loop, sends none before it ends."""
 
 LOG_BYTES = 1 << 20
-"""What is kept of the beginning of ``output.log``; of its end at least half as much, and never more than as much."""
+"""``output.log`` keeps so many bytes of its beginning, and between half as many and as many of its end."""
 
 SOCKET_FOLDER = 70
 """Bytes of a temporary folder's path at most: with what multiprocessing adds, a socket's has to stay under 104."""
@@ -53,7 +53,7 @@ class Outcome:
 
 
 class Watch(Protocol):
-    """Who looks on while runs go."""
+    """What is told of runs while they go on: it prints lines, draws bars, or takes notes in a test."""
 
     def began(self, spec: RunSpec) -> None: ...
     def received(self, spec: RunSpec, message: Message) -> None: ...
@@ -123,10 +123,10 @@ def run_all(
 ) -> list[Outcome]:
     """Carry out ``specs``, ``jobs`` at a time, one thread each.
 
-    A run that another runner is on is left for later, and taken over where that runner dies.
+    A run on which another runner works is left for later; if that runner dies, this one takes the run over.
 
     Args:
-        patience: seconds, beyond a budget in seconds, that a run may be silent before it is taken to hang.
+        patience: seconds without a message after which a run counts as hanging; a budget in seconds is added to it.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, SIGTERM or SIGHUP, after every worker has been told to leave and has left.
@@ -142,7 +142,7 @@ def run_all(
                     later = [spec for spec in later if spec not in waiting]
                 while waiting and len(active) < jobs:
                     spec = waiting.popleft()
-                    # What another runner failed at while we waited for it is not tried once more.
+                    # A run that failed in another runner while we waited is not tried again.
                     again = retry_failed and spec.key not in begun
                     if spec.key not in begun:
                         watch.began(spec)
@@ -150,7 +150,7 @@ def run_all(
                     active.append(_start(context, spec, out, device, again, memo))
                 wait([handle for worker in active for handle in (worker.pipe, worker.process.sentinel)], timeout=_TICK)
                 for worker in list(active):
-                    # The pipe is emptied after the end was seen, so that no last word is lost.
+                    # Read the pipe only after checking for the end, so that the last message is not lost.
                     alive = worker.process.is_alive()
                     _listen(worker, watch)
                     _bound(out / worker.spec.folder / "output.log")
@@ -187,7 +187,7 @@ def _start(
 
 @contextmanager
 def without_main() -> Iterator[None]:
-    """The script or notebook that asked for runs is none of theirs: a new process would carry it out once more."""
+    """Hide the script or notebook that started the runs: else each new process would execute it again."""
     main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
         yield
@@ -215,7 +215,7 @@ def _listen(worker: _Worker, watch: Watch) -> None:
 
 
 def _stop_if_hung(worker: _Worker, patience: float) -> None:
-    """After ``patience`` ask for the place where it hangs; where it does not leave then, kill it."""
+    """After ``patience`` ask the worker for the place where it hangs; if it still does not leave, kill it."""
     silent = time.monotonic() - worker.last_message_at
     if worker.last or worker.hung:
         if silent > GRACE:
@@ -259,7 +259,7 @@ def _bound(log: Path) -> None:
 def _ended(worker: _Worker, out: Path) -> Outcome | None:
     """How a worker that has left ended; None where another runner is on its run."""
     worker.process.join()
-    # What a plugin started and left behind ends with its run, and with it its hold on the run's lock.
+    # Processes that a plugin started end with its run; else they would hold the run's lock.
     _kill(worker)
     worker.pipe.close()
     if worker.last == "done":
@@ -274,10 +274,10 @@ def _ended(worker: _Worker, out: Path) -> Outcome | None:
 
 
 def _died(worker: _Worker, out: Path) -> str:
-    """Say in the run's folder that its process ended without a word."""
+    """Record in the run's folder that its process ended without giving a reason."""
     code = worker.process.exitcode or 0
     if worker.hung:
-        reason = "it gave no word for too long (--patience), did not leave when told to, and was killed"
+        reason = "it sent no message for too long (--patience), did not leave when told to, and was killed"
     else:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"left with exit code {code}"
         hint = "; out of memory?" if code == -signal.SIGKILL else ""

@@ -64,7 +64,8 @@ class Lines:
         clock = f"{int(took) // 60:02d}:{int(took) % 60:02d}"
         if outcome.status is RunStatus.DONE:
             errors = self.errors.get(key, [])
-            which = f"the last {len(errors)} tasks (resumed)" if key in self.resumed else f"{len(errors)} tasks"
+            which = f"{len(errors)} {'task' if len(errors) == 1 else 'tasks'}"
+            which = f"the last {which} (resumed)" if key in self.resumed else which
             mean = f"mean error {sum(errors) / len(errors):.3f} over {which}" if errors else "no task scored"
             self._print(f"{count} {name}  {mean}  {self.flops.get(key, 0):.2e} FLOPs  {clock}")
         else:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import torch
 
-# The first optimizer step would import it in every process; here it is imported once, before they are forked.
+# The first optimiser step would import it in every process; here it is imported once, before they are forked.
 import torch._dynamo
 
 from harness.compute.memory import keep_freed_memory

@@ -1,6 +1,7 @@
-"""What has another run of the suite worked out already? Values kept on disk by content, for as long as the suite runs.
+"""Has another run of the suite computed this already? Values on disk, named by what they depend on, while a suite runs.
 
-For speed alone: what is read back is what the work would give, to the bit; where nothing can be kept it is done again.
+Only for speed: a value that is read back equals, bit for bit, what computing it again would give. Where the disk takes
+nothing, it is computed again.
 """
 
 import hashlib
@@ -16,8 +17,8 @@ import torch
 Value = TypeVar("Value")
 
 LIMIT = 1 << 30
-"""Bytes that are kept, of what comes first: runs come round to the same nets in turn, budget after budget, and what was
-asked for longest ago is what is asked for next."""
+"""Bytes on disk at most. The first values stay and later ones are not stored: runs take the same nets in turn, budget
+after budget, so that the oldest value is the one that is needed next."""
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -25,13 +26,13 @@ _folder: Path | None = None
 
 
 def use_folder(folder: Path | None) -> None:
-    """Keep values in ``folder``, which the processes of one suite share; None: keep nothing, as at the start."""
+    """Store values in ``folder``, which the processes of one suite share; with None, as at the start, store nothing."""
     global _folder
     _folder = folder
 
 
 def once(content: object, work: Callable[[], Value]) -> Value:
-    """What ``work`` gives, or gave when a process of this suite did it.
+    """The value of ``work()``, read from disk where a process of this suite has computed it before.
 
     Args:
         content: all that the value depends on; two are the same where their ``repr`` is.

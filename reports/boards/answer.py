@@ -14,7 +14,7 @@ from reports.boards.board import Board, Leads
 from reports.statistics.student import Estimate
 
 MOST = 6
-"""Strategies that are drawn in color; what is more is grey."""
+"""Strategies that are drawn in colour; what is more is grey."""
 
 Sure = Literal["best", "open", "unknown"]
 
@@ -35,7 +35,7 @@ class Lead:
 
 @dataclass(frozen=True)
 class Answer:
-    """Neighboring budgets at which one strategy leads.
+    """Neighbouring budgets at which one strategy leads.
 
     Attributes:
         ahead: of dense finetuning, and of the next; of whoever of them was run.
@@ -125,7 +125,7 @@ def _sure(found: Leads) -> Sure:
 
 
 def focus(board: Board, most: int = MOST) -> tuple[str, ...]:
-    """The strategies that the pictures of ``board`` show in color, in the order of its labels; at most ``most``.
+    """The strategies that the pictures of ``board`` show in colour, in the order of its labels; at most ``most``.
 
     Whoever leads at some budget, dense finetuning, then the best of each family, controls last.
     """
@@ -154,7 +154,7 @@ def budgets_in_words(budgets: Sequence[str], *, each: bool = False) -> str:
     """Budgets as people say them: ``0.1 to 1 epochs``, ``60 seconds and 2e12 FLOPs``.
 
     Args:
-        budgets: neighbors, from small to large. each: name each of them, as where some between are left out.
+        budgets: neighbours, from small to large. each: name each of them, as where some between are left out.
     """
     parts = [_number_and_unit(budget) for budget in budgets]
     units = {unit for _, unit in parts}

@@ -14,6 +14,35 @@ WIDE, NARROW = 7.4, 3.5
 LETTER = 0.062
 """Inches that a letter of 7.5 points takes, at most."""
 
+ROOM = 0.6
+"""How far intervals may widen an axis on each side, as a share of what the points need; longer ones are cut.
+
+Student's t of two seeds is 12.7 standard errors: at their full length such intervals leave no room for the points.
+"""
+
+
+def window(points: Any, ends: Any) -> tuple[float, float]:
+    """The part of an axis that shows all ``points`` and as much of their intervals as leaves the points apart.
+
+    Args:
+        points: finite values. ends: where their intervals end; what is not finite is no interval.
+    """
+    low, high = float(np.min(points)), float(np.max(points))
+    known = np.asarray(ends, float)
+    known = known[np.isfinite(known)]
+    reach = max(ROOM * (high - low), 0.1 * max(abs(low), abs(high)))
+    bottom, top = max(min([low, *known]), low - reach), min(max([high, *known]), high + reach)
+    pad = 0.04 * (top - bottom) or 0.01
+    return bottom - pad, top + pad
+
+
+def cut(points: Any, ends: Any) -> bool:
+    """Whether :func:`window` cuts any interval."""
+    known = np.asarray(ends, float)
+    known = known[np.isfinite(known)]
+    low, high = window(points, ends)
+    return bool(((known < low) | (known > high)).any())
+
 
 def log_ticks(ax: Any) -> None:
     """Ticks at 1, 2, 5 or 1, 3 of each decade, whatever leaves room, written as the tables write them."""
@@ -123,7 +152,7 @@ def barred(ax: Any, x: Any, y: Any, ends: Any, look: Look, label: str = "_") -> 
     sure = np.isfinite(lengths).all(axis=0)
     if sure.any():
         ax.errorbar(np.asarray(x)[sure], np.asarray(y)[sure], yerr=lengths[:, sure], fmt="none", ecolor=look.light,
-                    elinewidth=0.9, capsize=1.8, alpha=0.75, zorder=2)  # fmt: skip
+                    elinewidth=0.9, capsize=1.8, alpha=0.55, zorder=2)  # fmt: skip
 
 
 def legend_below(figure: Any, handles: Sequence[Any], names: Sequence[str], *, width: float) -> None:
@@ -134,5 +163,5 @@ def legend_below(figure: Any, handles: Sequence[Any], names: Sequence[str], *, w
 
 
 def in_colour(labels: Sequence[str], look: Mapping[str, Look]) -> list[str]:
-    """Those of ``labels`` that are drawn in color, after the grey ones would be drawn."""
+    """Those of ``labels`` that are drawn in colour, after the grey ones would be drawn."""
     return [label for label in labels if not look[label].rest]

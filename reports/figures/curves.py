@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from reports.figures.axes import barred, beside, budget_ticks, in_colour, legend_below, log_ticks
+from reports.figures.axes import barred, beside, budget_ticks, cut, in_colour, legend_below, log_ticks, window
 from reports.figures.style import FRONT, RC, REST, Look, shortened
 
 if TYPE_CHECKING:
@@ -85,6 +85,25 @@ def overview_picture(panels: Sequence[Panel], *, width: float) -> "Figure":
     return figure
 
 
+def cuts(table: pd.DataFrame, look: Mapping[str, Look]) -> bool:
+    """Whether the picture cuts an interval that would leave the points no room."""
+    drawn = _drawn(table, "flops")
+    return not drawn.empty and cut(*_reach(drawn, look))
+
+
+def _drawn(table: pd.DataFrame, cost: Cost) -> pd.DataFrame:
+    shown: pd.DataFrame = table[np.isfinite(table[cost]) & (table[cost] > 0) & np.isfinite(table["error"])]
+    return shown
+
+
+def _reach(drawn: pd.DataFrame, look: Mapping[str, Look]) -> tuple[pd.Series, pd.DataFrame]:
+    """The errors that are seen, and the ends of the intervals that are: of strategies in color, over enough tasks."""
+    rest = drawn["strategy"].map(lambda label: look[label].rest).astype(bool)
+    apart = drawn["apart"].astype(bool)
+    seen = drawn if (rest & apart).all() else drawn[~(rest & apart)]
+    return seen["error"], drawn.loc[~rest & ~apart, ["low", "high"]]
+
+
 def _known(budgets: Mapping[str, float]) -> bool:
     return any(math.isfinite(flops) for flops in budgets.values())
 
@@ -97,10 +116,10 @@ def _tell_rest(ax: Any, table: pd.DataFrame, look: Mapping[str, Look]) -> None:
 
 
 def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: Cost) -> list[tuple[str, float, float]]:
-    """Draws the lines; label, x and y of the last point of each that is in color."""
+    """Draws the lines; label, x and y of the last point of each that is in colour."""
     front = "on_front" if cost == "flops" else "on_front_seconds"
     ax.set_xscale("log")
-    drawn = table[np.isfinite(table[cost]) & (table[cost] > 0) & np.isfinite(table["error"])]
+    drawn = _drawn(table, cost)
     if drawn.empty:
         ax.text(0.5, 0.5, "nothing measured yet", transform=ax.transAxes, ha="center", va="center")
         return []
@@ -122,6 +141,8 @@ def _curves(ax: Any, table: pd.DataFrame, look: Mapping[str, Look], *, cost: Cos
         ends.append((label, float(last[cost]), float(last["error"])))
     if any(look[label].rest for label in drawn["strategy"]):
         ax.plot([], [], color=REST[0], lw=0.8, label="other strategies")
+    low, high = window(*_reach(drawn, look))
+    ax.set_ylim(max(0.0, low), high)
     return ends
 
 

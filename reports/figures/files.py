@@ -35,7 +35,7 @@ def save(figure: "Figure", folder: Path, name: str) -> str:
 
 
 def inline(svg: str, name: str, description: str) -> str:
-    """A saved figure as an ``<svg>`` for the page: it scales, takes its colors, and tells screen readers what it is."""
+    """A saved figure as an ``<svg>`` for the page: it scales, takes its colours and names itself to screen readers."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     # A narrower figure stays narrower, so that text has one size on the page.
     points = re.search(r'^<svg[^>]*? width="([0-9.]+)pt"', svg)

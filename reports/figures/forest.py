@@ -1,12 +1,13 @@
 """How far is each strategy ahead of the dense net, and how sure is that? A forest plot: a row a strategy."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from reports.figures.axes import LETTER
+from reports.figures.axes import LETTER, cut, window
 from reports.figures.style import FRONT, RC, REST, Look, shortened
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def forest_picture(gains: pd.DataFrame, budgets: Sequence[str], look: Mapping[st
     """Points of accuracy ahead of the dense net at each budget, with intervals: a panel a budget, a row a strategy.
 
     A narrow picture has one panel, in which the budgets of a strategy stand below one another, and only what is in
-    color.
+    colour.
 
     Args:
         gains: the frame of :func:`reports.tables.by_budget.gains_tables`, on these tasks.
@@ -31,8 +32,24 @@ def forest_picture(gains: pd.DataFrame, budgets: Sequence[str], look: Mapping[st
     there = [budget for budget in budgets if np.isfinite(gains[budget].to_numpy(float)).any()]
     if width < 5:
         rows = [row for row in rows if not look[str(row["strategy"])].rest]
+    rows = rows if width < 5 else rows[:MOST]
     with mpl.rc_context(RC):
-        return _stacked(rows, there, look, width) if width < 5 else _panels(rows[:MOST], there, look, width)
+        figure = _stacked(rows, there, look, width) if width < 5 else _panels(rows, there, look, width)
+        for ax in figure.axes:
+            ax.set_xlim(window(*_reach(rows, there)))
+        return figure
+
+
+def cuts(gains: pd.DataFrame, budgets: Sequence[str]) -> bool:
+    """Whether the picture cuts an interval that would leave the points no room."""
+    return cut(*_reach(gains.to_dict("records"), budgets))
+
+
+def _reach(rows: Sequence[Mapping[Any, Any]], budgets: Sequence[str]) -> tuple[list[float], list[float]]:
+    """Points, no gain among them, and the ends of their intervals."""
+    points = [100 * float(row[budget]) for row in rows for budget in budgets]
+    ends = [100 * float(row[f"{budget}{end}"]) for row in rows for budget in budgets for end in (" low", " high")]
+    return [0.0, *filter(math.isfinite, points)], ends
 
 
 def _panels(rows: list[Any], budgets: Sequence[str], look: Mapping[str, Look], width: float) -> "Figure":

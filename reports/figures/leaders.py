@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.figures.axes import barred, budget_ticks, in_colour, legend_below, log_ticks
+from reports.figures.axes import barred, budget_ticks, in_colour, legend_below, log_ticks, window
 from reports.figures.style import RC, Look, shortened
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def optimal_picture(
         axes[0].set(xlabel="budget, and FLOPs a task", ylabel="points behind the leader")
         if shown:
             budget_ticks(axes[0], budgets, apart=0.17)
+            drawn = behind[behind["strategy"].isin(shown)]
+            colored = drawn[drawn["strategy"].isin(in_colour(shown, look))]
+            axes[0].set_ylim(window(-100 * drawn["behind"], -100 * colored[["low", "high"]]))
         if law:
             _law(axes[1], law, look)
         entries: dict[str, Any] = {}

@@ -17,7 +17,7 @@ _DARK = {"ground": "#16181a", "ink-2": "#bdbdb8", "grid": "#34383b", "front": FR
 def write_picture(panels: Sequence[Panel], file: Path) -> None:
     """Write the panels of :func:`~reports.figures.curves.overview_picture` to ``file``, an SVG with its own ground.
 
-    A README is read in a glance: only what stands in color is drawn.
+    A README is read in a glance: only what stands in colour is drawn.
 
     Raises:
         UserError: the file does not end in .svg or cannot be written.

@@ -1,4 +1,4 @@
-"""How do figures look? One style: colors, markers and dashes that survive color blindness, grey print, dark pages."""
+"""How do figures look? One style: colours, markers and dashes that survive colour blindness, grey print, dark pages."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -8,8 +8,8 @@ class Look(NamedTuple):
     """How one strategy is drawn.
 
     Attributes:
-        light, dark: one color for white and for dark ground.
-        rest: it stands in the background, grey, so that a few others can be told apart.
+        light, dark: one colour for white and for dark ground.
+        rest: drawn in grey, in the background, so that a few others stand out.
     """
 
     light: str
@@ -19,13 +19,12 @@ class Look(NamedTuple):
     rest: bool = False
 
 
-# After Okabe and Ito (https://jfly.uni-koeln.de/color/), shifted to at least 3:1 on white and, the second, on near
-# black.
-# Ordered so that neighbors differ in lightness too.
+# The palette of Okabe and Ito (https://jfly.uni-koeln.de/color/), changed until each has a contrast of at least 3:1:
+# the first of a pair on white, the second on near black. Neighbours differ in lightness too.
 COLORS = [("#1a1a1a", "#f2f2f2"), ("#00508f", "#56b4e9"), ("#b58900", "#f0b43c"), ("#cf4a00", "#ff8a4c"),
           ("#00735a", "#2fc79a"), ("#a8508a", "#e39ac8"), ("#5b5bb5", "#a5a5f5"), ("#7a6a00", "#d8c94a")]  # fmt: skip
 FAMILIES = ("finetune", "linear_probe", "channel_pruned", "filter_pruned", "ot_fused", "ncm", "ridge", "knn")
-"""Whose color is always the same; others take what is left, in order of name."""
+"""Families whose colour never changes; others take the colours that are left, in order of name."""
 
 MARKERS = "osD^vP<X>*ph"
 DASHES: list[tuple[float, ...]] = [(), (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (3, 1, 1, 1, 1, 1)]
@@ -40,16 +39,16 @@ RC: Any = {
     "xtick.color": "#333333", "ytick.color": "#333333", "axes.labelcolor": "#333333", "text.color": "#1a1a1a",
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4, "legend.frameon": False,
     "svg.fonttype": "none", "pdf.fonttype": 42, "figure.dpi": 100, "savefig.dpi": 200, "savefig.facecolor": "none",
-    # Letters of one width in every kind of file: the layout is solved once, and nothing is cut off in another.
+    # Text has the same width in every file format, so that one layout fits them all.
     "text.hinting": "none", "figure.facecolor": "none", "axes.facecolor": "none", "text.parse_math": False,
 }  # fmt: skip
 
 
 def looks(labels: Iterable[str], focus: Sequence[str] = ()) -> dict[str, Look]:
-    """A look for each label: color by family, marker and dash by its place among the family's variants.
+    """A look for each label: colour by family, marker and dash by its place among the family's variants.
 
     Args:
-        focus: labels that shall differ in color, as far as there are colors, those that matter most first.
+        focus: labels that should differ in colour as far as there are colours, the most important first.
     """
     labels = sorted(labels, key=lambda label: (len(label), label))
     families = list(dict.fromkeys(map(_family, labels)))
@@ -84,7 +83,7 @@ def _family_colors(families: Sequence[str]) -> dict[str, int]:
 
 
 def _own_colors(focus: Sequence[str], color: dict[str, int]) -> dict[str, int]:
-    """The first of a family keeps the family's color; its variants take what nobody in focus has."""
+    """The first of a family has the family's colour; its variants take colours that no other label in focus has."""
     own: dict[str, int] = {}
     for label in sorted(focus, key=len):
         if (mine := color[_family(label)]) not in own.values():

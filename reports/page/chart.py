@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.boards.answer import MOST
 from reports.boards.board import ENOUGH, Board
 from reports.figures.style import COLORS, Look
 from reports.page.document import marker_path
-from reports.statistics.student import quantile
+from reports.statistics.metrics import SLACK
+from reports.statistics.student import NOISE, quantile
 from reports.tables.curves import budget_costs
+
+CONSTANTS = {"most": MOST, "slack": SLACK, "noise": NOISE, "enough": ENOUGH}
+"""What the page's script decides by, as Python does."""
 
 
 def chart_data(
@@ -29,7 +34,6 @@ def chart_data(
         "labels": [_label(label, looks[label]) for label in labels],
         "budgets": budgets,
         "seeds": board.seeds,
-        "enough": ENOUGH,
         "student": [quantile(freedom) for freedom in range(1, max(2, len(board.seeds)))],
         "cells": [
             {

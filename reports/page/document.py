@@ -134,6 +134,8 @@ def _cell(column: Column, row: Mapping[str, Any], head: bool, looks: Mapping[str
         attributes["style"] = f"--h:{row[column.heat]:.2f}"
     if column.note and row[column.note]:
         attributes["title"] = row[column.note]
+    elif column.several and value:
+        attributes["title"] = str(value)
     elif len(text) > 40:
         attributes["title"] = text
     inner = escape(text)

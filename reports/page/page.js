@@ -4,7 +4,6 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 const filter = { domain: "", provenance: "", budget: "", off: new Set() };
-const FEW = 6; // as reports.boards.answer.MOST: so many lines can be told apart by color
 
 const make = (name, attributes = {}, text) => {
   const node = document.createElementNS(SVG, name);
@@ -44,7 +43,7 @@ function points(board) {
     if (!kept.length) continue;
     found.push({ cell, label, budget, kept, n, tasks: tasks.length, complete: kept.length === tasks.length,
       error: mean(kept.map((k) => k.error)), flops: mean(kept.map((k) => k.flops)), seconds: mean(kept.map((k) => k.seconds)),
-      ...ends(board, kept, cell.exact), apart: kept.length < board.enough * tasks.length - 1e-9 });
+      ...ends(board, kept, cell.exact), apart: kept.length < data.enough * tasks.length - 1e-9 });
   }
   return { found, tasks };
 }
@@ -55,13 +54,13 @@ function ends(board, kept, exact) {
   if (exact) return { low: value, high: value };
   const units = board.seeds.flatMap((_, s) => {
     const there = kept.filter((k) => k.row[s] !== null);
-    return there.length && there.length >= board.enough * kept.length - 1e-9 ? [value + mean(there.map((k) => k.row[s] - k.error))] : [];
+    return there.length && there.length >= data.enough * kept.length - 1e-9 ? [value + mean(there.map((k) => k.row[s] - k.error))] : [];
   });
   if (units.length < 2) return { low: null, high: null };
   const center = mean(units);
   const error = Math.sqrt(units.reduce((sum, u) => sum + (u - center) ** 2, 0) / (units.length - 1) / units.length);
   // Seeds that agree to the last digit agree by chance: that is no spread.
-  if (error <= 1e-9) return { low: null, high: null };
+  if (error <= data.noise) return { low: null, high: null };
   const half = board.student[units.length - 2] * error;
   return { low: Math.max(0, value - half), high: Math.min(1, value + half) }; // no error passes 0 or 1
 }
@@ -69,7 +68,7 @@ function ends(board, kept, exact) {
 // As reports.statistics.metrics.paired_front: each two points are compared on the tasks that both have.
 function front(list, cost) {
   const enough = list.filter((p) => !p.apart && p[cost] > 0);
-  const slack = 1.02; // as reports.statistics.metrics.SLACK: no run stops to the FLOP at its budget
+  const slack = 1 + data.slack;
   const beats = (q, p) => {
     const of = new Map(q.kept.map((k) => [k.task, k])), both = p.kept.filter((k) => of.has(k.task));
     if (!both.length) return false;
@@ -99,17 +98,16 @@ function draw(board) {
   place.textContent = "";
   hide();
   const status = document.getElementById(`${board.anchor}-status`);
-  const part = tasks.length === board.tasks.length ? `all ${tasks.length} tasks` : `${tasks.length} of ${board.tasks.length} tasks`;
+  const part = tasks.length === board.tasks.length ? tasks.length === 1 ? "the one task" : `all ${tasks.length} tasks` : `${tasks.length} of ${board.tasks.length} tasks`;
   const torn = found.filter((p) => !p.complete).length;
   const shown = board.labels.filter((label) => found.some((p) => p.label === label));
-  const gray = new Set(shown.length > FEW ? shown.filter((label) => label.rest) : []);
+  const gray = new Set(shown.length > data.most ? shown.filter((label) => label.rest) : []);
   status.textContent = `${found.length} points over ${part}` + (torn ? `; ${torn} hollow, over fewer tasks` : "") + (gray.size ? `; grey: ${gray.size} more strategies` : "");
   if (!found.length) { place.append(element("p", {}, "Nothing is left by these filters.")); return; }
-  const heights = found.flatMap((p) => gray.has(p.label) ? [p.error] : [p.error, p.low ?? p.error, p.high ?? p.error]);
+  const heights = found.filter((p) => !(p.apart && gray.has(p.label))).map((p) => p.error);
   if (dots) for (const p of found) for (const k of p.kept) heights.push(...k.errors);
-  let top = Math.max(...heights), bottom = Math.min(...heights);
-  const room = Math.max(0.01, (top - bottom) * 0.06);
-  top += room; bottom = Math.max(0, bottom - room);
+  const ends = found.flatMap((p) => gray.has(p.label) || p.apart ? [] : [p.low, p.high]).filter((end) => end !== null);
+  const [bottom, top] = within(heights.length ? heights : found.map((p) => p.error), ends);
   const beside = width >= 760;
   place.append(panel(board, found, gray, board.cost, width, beside ? 430 : 340, bottom, top, dots, beside));
   if (!beside) {
@@ -122,6 +120,15 @@ function draw(board) {
     }
     place.append(list);
   }
+}
+
+// As reports.figures.axes.window: all points, and as much of their intervals as leaves the points apart.
+function within(points, ends) {
+  const low = Math.min(...points), high = Math.max(...points);
+  const reach = Math.max(0.6 * (high - low), 0.1 * Math.abs(high));
+  const bottom = Math.max(Math.min(low, ...ends), low - reach), top = Math.min(Math.max(high, ...ends), high + reach);
+  const pad = 0.04 * (top - bottom) || 0.01;
+  return [Math.max(0, bottom - pad), top + pad];
 }
 
 // Places as near to the sorted wanted ones as a gap between them lets them be; as reports.figures.axes.spread.
@@ -184,8 +191,11 @@ function panel(board, found, gray, cost, width, height, bottom, top, dots, besid
     for (const p of best.slice(1)) d += `H${x(p[cost])}V${y(p.error)}`;
     svg.append(make("path", { d, class: "front" }));
   }
+  // One that is longer than the picture runs out at its edge, without the line that ends it.
+  const interval = (px, p) => `M${px} ${y(Math.max(p.low, bottom))}V${y(Math.min(p.high, top))}` +
+    [p.low, p.high].filter((end) => bottom <= end && end <= top).map((end) => `M${px - 3} ${y(end)}h6`).join("");
   const targets = [], ends = [];
-  // Grey lines first, so that no color lies under one.
+  // Grey lines first, so that no colour lies under one.
   for (const label of [...board.labels].sort((a, b) => gray.has(b) - gray.has(a))) {
     const mine = found.filter((p) => p.label === label && p[cost] > 0).sort((a, b) => a[cost] - b[cost]);
     if (!mine.length) continue;
@@ -203,7 +213,7 @@ function panel(board, found, gray, cost, width, height, bottom, top, dots, besid
     if (whole.length) group.append(make("path", { d: "M" + whole.map((p) => `${x(p[cost])} ${y(p.error)}`).join("L"), class: "line", "stroke-dasharray": rest ? "" : label.dash }));
     for (const p of mine) {
       const px = x(p[cost]), py = y(p.error);
-      if (!rest && p.low !== null && p.low !== undefined && !p.apart) group.append(make("path", { d: `M${px} ${y(p.low)}V${y(p.high)}M${px - 3} ${y(p.low)}h6M${px - 3} ${y(p.high)}h6`, class: "bar" }));
+      if (!rest && p.low !== null && p.low !== undefined && !p.apart) group.append(make("path", { d: interval(px, p), class: "bar" }));
       const text = said(board, p);
       const mark = make("path", { d: label.marker, transform: `translate(${px - 15} ${py - 6})`, class: p.complete ? "mark" : "mark hollow", tabindex: 0, role: "img", "aria-label": text.join(", ") });
       mark.addEventListener("focus", () => show(svg, px, py, text));

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from harness.config.registry import entries, summary
 from reports.boards.answer import regime
 from reports.boards.board import ENOUGH, Board
 from reports.boards.kin import pretraining_kin
@@ -19,6 +20,7 @@ MAIN = (
     "what no other beats on the tasks that both could pay for, costs within 2% taken as equal. Hollow: tasks are "
     "missing; without a line: so many that the mean is over other tasks and cannot be compared."
 )
+CUT = "An interval that runs out of the picture is cut at its edge; hover and the table have it in full."
 GAINS = (
     "Points of accuracy that a strategy is ahead of dense finetuning at the same budget, over the tasks that both "
     f"could pay for. Bars: 95% intervals {HERE}, Student's t on means of seeds; hollow: one seed, no interval. The "
@@ -50,6 +52,7 @@ TERMS = (
     ("budget", "What a task may cost. 1ep is what one pass over its training images costs the dense net, forward and "
      "backward; who needs half the FLOPs an image sees twice the images."),
     ("dense", "The pretrained net as it is, nothing removed."),
+    ("score=random, init=scratch", "Controls: units that are removed at random; weights that begin at random."),
     ("keep, flops", "How much of the net is left: the share of the widths, or of the FLOPs of a prediction."),
     ("real, partial, emulated", "Images of the data set itself, of a copy of it that lacks some of its "
      "classes (its task is easier), or images drawn by a generator that imitates its kind. What "
@@ -60,29 +63,12 @@ TERMS = (
 )  # fmt: skip
 """What a newcomer must know to read the page."""
 
-FAMILIES = {
-    "finetune": "All weights and a new head are trained on the task; init=scratch begins with random weights.",
-    "linear_probe": "Only a new head is trained, on the features of the untouched net.",
-    "ridge": "As linear_probe, the head solved in closed form.",
-    "ncm": "Nearest class mean of the untouched net's features; nothing is trained.",
-    "knn": "Nearest neighbors among the untouched net's features; nothing is trained.",
-    "channel_pruned": "A share of every width of the net is removed before the first task.",
-    "filter_pruned": "A share of the filters inside blocks is removed before the first task.",
-    "ot_fused": "As pruned, but what is removed is merged into what stays by optimal transport.",
-    "conv_in_pruned": "Each convolution reads a share of its inputs and makes as much as before.",
-    "ot_merged": "Starts from the nets of earlier tasks, matched by optimal transport and averaged; then finetuned.",
-    "adaptive_pruned": "Filters are removed while it is finetuned, stage by stage.",
-    "compute_optimal": "The share of FLOPs that is kept is chosen from the budget, by a rule fitted on other tasks.",
-    "tune": "Another strategy with its learning rate searched for on dev, every trial charged.",
-    "avalanche": "A continual-learning method of avalanche-lib.",
-    "as_trained": "The checkpoint's own classifier on its own task; nothing is learnt.",
-}
-
 
 def terms(found: Sequence[Board]) -> list[tuple[str, str]]:
-    """Words with their meaning, and the strategies that were run."""
+    """Words with their meaning, and the registered strategies that were run, as their docstrings begin."""
     names = {label.partition("(")[0].partition(" ")[0] for board in found for label in board.labels}
-    return [*TERMS, *((name, meaning) for name, meaning in FAMILIES.items() if name in names)]
+    registered = entries("strategies")
+    return [*TERMS, *((name, summary(registered[name]).replace("``", "")) for name in registered if name in names)]
 
 
 def untested(claims: Table) -> str:

@@ -18,20 +18,21 @@ from reports.boards.answer import answers, focus
 from reports.boards.board import Board, Unpaid, boards
 from reports.boards.naming import prefixes, short_titles
 from reports.claims.verdicts import claims_table, provenance
+from reports.figures import forest
 from reports.figures.axes import NARROW, WIDE
-from reports.figures.curves import Panel, main_picture, overview_picture
+from reports.figures.curves import Panel, cuts, main_picture, overview_picture
 from reports.figures.files import inline, save
-from reports.figures.forest import forest_picture
 from reports.figures.leaders import optimal_picture
 from reports.figures.profiles import profile_picture
 from reports.figures.readme_picture import write_picture
 from reports.figures.style import Look, looks
 from reports.page import document as page
-from reports.page.chart import chart_data
+from reports.page.chart import CONSTANTS, chart_data
 from reports.page.overview import overview_table, verdicts_table
 from reports.page.strip import strip
 from reports.page.words import (
     BEST,
+    CUT,
     GAINS,
     MAIN,
     NOT_TESTED,
@@ -128,7 +129,7 @@ def write_report(
         terms=terms(found),
         overview=_overview(made, across, look, out / "figures"),
         boards=[section for section, _ in sections],
-        data=page.embedded({"boards": [data for _, data in sections]}),
+        data=page.embedded({**CONSTANTS, "boards": [data for _, data in sections]}),
         choices=_choices(found),
         strategies=[(label, page.mark(look[label])) for label in shown],
         parts=[_published(across["baselines"], look)] if _ours(across["baselines"].frame) else [],
@@ -147,7 +148,7 @@ def write_report(
 
 
 def _looks(found: Sequence[Board]) -> dict[str, Look]:
-    """One look for each strategy on all boards; those in focus on most boards are told apart by color."""
+    """One look for each strategy on all boards; those in focus on most boards are told apart by colour."""
     counts = Counter(label for board in found for label in focus(board))
     return looks({label for board in found for label in board.labels}, [label for label, _ in counts.most_common()])
 
@@ -266,6 +267,11 @@ def _section(made: BoardReport, look: dict[str, Look], folder: Path) -> tuple[pa
     summary = strip(board, curve, look) if board.leads else None
     claims = _judged(made.table("claims"))
     shown = [claims if table.name == "claims" else table for table in made.tables]
+    if len(board.tasks) == 1:
+        # Error at every budget says it all: no task to rank by, and each task's table is that one again.
+        shown = [
+            table for table in shown if table.name not in ("ranks", "profiles") and not table.name.startswith("tasks_")
+        ]
     first = [table for table in shown if table.name in ("optimal", "forgetting") or table.name.startswith("matrix")]
     section = page.Section(
         f"{prefix}board",
@@ -310,15 +316,16 @@ def _figures(made: BoardReport, look: Mapping[str, Look], folder: Path) -> list[
     drawn = [
         _picture(
             main_picture, curve, made.costs, look, folder=folder, name=f"{prefix}curves", said=describe_front(curve),
-            title="Error against compute", caption=MAIN,
+            title="Error against compute", caption=f"{MAIN} {CUT}" if cuts(curve, look) else MAIN,
         )
     ]  # fmt: skip
     gains = made.table("gains").frame
     if len(gains) and np.isfinite(gains[list(made.board.budgets)].to_numpy(float)).any():
         drawn.append(
             _picture(
-                forest_picture, gains, made.board.budgets, look, folder=folder, name=f"{prefix}gains", said=GAINS,
-                title="Gain over the dense net", caption=GAINS,
+                forest.forest_picture, gains, made.board.budgets, look, folder=folder, name=f"{prefix}gains",
+                said=GAINS, title="Gain over the dense net",
+                caption=f"{GAINS} {CUT}" if forest.cuts(gains, made.board.budgets) else GAINS,
             )
         )  # fmt: skip
     return drawn
@@ -345,7 +352,7 @@ def _more(made: BoardReport, look: Mapping[str, Look], folder: Path) -> list[pag
             )
         )  # fmt: skip
     profiles = made.table("profiles")
-    if len(profiles.frame) > 1:
+    if len(profiles.frame) > 1 and len(board.tasks) > 1:
         drawn.append(
             _picture(
                 profile_picture, profiles.frame, look, folder=folder, name=f"{prefix}profiles", said=PROFILES,

@@ -71,7 +71,8 @@ def html(frames: Frames) -> str:
 
 def _about(board: Board) -> str:
     seeds = ", ".join(map(str, board.seeds))
-    return f"{len(board.tasks)} tasks, seeds {seeds}; mean error, * on the Pareto front over FLOPs"
+    tasks = f"{len(board.tasks)} {'task' if len(board.tasks) == 1 else 'tasks'}"
+    return f"{tasks}, seeds {seeds}; mean error, * on the Pareto front over FLOPs"
 
 
 def _shared(board: Board, frames: Frames) -> str | None:

@@ -12,19 +12,19 @@ from reports.statistics.arrays import Floats
 def chance_error(kind: str, num_classes: int) -> float:
     """Error of a constant prediction among ``num_classes`` equally frequent ones: 1 - 1/K; for multilabel tasks nan.
 
-    What it errs where classes are not equally frequent has to be counted: runs record it as ``constant_error``.
+    Where classes are not equally frequent, runs count it and record it as ``constant_error``.
     """
     return math.nan if kind == "multilabel" or num_classes < 1 else 1 - 1 / num_classes
 
 
-def chance_normalized(error: ArrayLike, chance: ArrayLike) -> Floats:
-    """Error in units of the best constant prediction's: 0 is perfect, above 1 is worse than not to look."""
+def chance_normalised(error: ArrayLike, chance: ArrayLike) -> Floats:
+    """Error in units of the best constant prediction's: 0 is perfect, above 1 is worse than that constant."""
     guess = np.asarray(chance, float)
     return np.asarray(error, float) / np.where(guess > 0, guess, np.nan)
 
 
 SLACK = 0.02
-"""Costs that differ by less are equal: no run stops to the FLOP at its budget, and the last step decides nothing."""
+"""Costs that differ by a smaller share count as equal: runs stop within one step of their budget, not at the FLOP."""
 
 
 def pareto_front(cost: ArrayLike, error: ArrayLike, *, slack: float = SLACK) -> NDArray[np.bool_]:
@@ -41,8 +41,8 @@ def pareto_front(cost: ArrayLike, error: ArrayLike, *, slack: float = SLACK) -> 
 def paired_front(cost: ArrayLike, error: ArrayLike, *, slack: float = SLACK) -> NDArray[np.bool_]:
     """Which cells are not dominated, of ``cost`` and ``error`` (cells, tasks), nan where a cell could not pay for one.
 
-    As :func:`pareto_front` of means, but each two cells are compared on the tasks that both have, so that nobody gains
-    by leaving out what is hard. Of two without a task in common neither dominates.
+    As :func:`pareto_front` of means, but two cells are compared on the tasks that both have, so that leaving out hard
+    tasks is no gain. Two cells without a common task do not dominate each other.
     """
     c, e = np.asarray(cost, float), np.asarray(error, float)
     there = np.isfinite(c) & np.isfinite(e)
@@ -58,8 +58,8 @@ def paired_front(cost: ArrayLike, error: ArrayLike, *, slack: float = SLACK) -> 
 def between(error: ArrayLike, frozen: ArrayLike, best: ArrayLike, *, least: float = 0.01) -> Floats:
     """Where an error lies between the frozen head's, 0, and the best known one, 1; below 0 and above 1 as it comes.
 
-    nan where the two lie within ``least`` of each other: there is nothing to measure then. Neither is an entrant's own
-    least or largest error, so that who takes part does not move a score.
+    nan where the two ends are within ``least`` of each other. The ends do not depend on the strategies that are
+    compared, so that adding a strategy does not change the scores of the others.
     """
     e, f, b = (np.asarray(x, float) for x in (error, frozen, best))
     room = f - b
@@ -120,8 +120,8 @@ def hypervolume(cost: ArrayLike, error: ArrayLike, *, low: float, high: float) -
 def compute_to_accuracy(cost: ArrayLike, accuracy: ArrayLike, target: float) -> float:
     """Least compute at which the accuracy reaches ``target``, linear in ln C between points; inf if it never does.
 
-    Time-to-accuracy of DAWNBench (arXiv 1806.01427), over compute. If the first point is there already, its cost: an
-    upper bound.
+    Time-to-accuracy of DAWNBench (arXiv 1806.01427), over compute. If the first point reaches
+    it already, the result is its cost, an upper bound.
     """
     c, a = _sorted(cost, accuracy)
     for i, value in enumerate(a):

@@ -27,7 +27,7 @@ MOST = 0.8
 FEWEST = 5
 """Clusters of tasks below which nothing is said of other tasks."""
 
-_NOISE = 1e-9
+NOISE = 1e-9
 """Differences of errors below this are float noise: errors are shares of at most some thousand images."""
 
 
@@ -80,7 +80,7 @@ class Estimate:
         if not self.known:
             return math.nan
         if self.error == 0:
-            return 0.0 if self.value > threshold + _NOISE else 1.0
+            return 0.0 if self.value > threshold + NOISE else 1.0
         return float(1 - stdtr(self.freedom, (self.value - threshold) / self.error))
 
     def below(self, threshold: float) -> float:
@@ -88,7 +88,7 @@ class Estimate:
         if not self.known:
             return math.nan
         if self.error == 0:
-            return 0.0 if self.value < threshold - _NOISE else 1.0
+            return 0.0 if self.value < threshold - NOISE else 1.0
         return float(stdtr(self.freedom, (self.value - threshold) / self.error))
 
     def __str__(self) -> str:
@@ -159,7 +159,7 @@ def unchanging(values: Floats) -> bool:
     if several.sum() < 2:
         return False
     spans = np.nanmax(values[several], axis=1) - np.nanmin(values[several], axis=1)
-    return bool((spans <= _NOISE).all())
+    return bool((spans <= NOISE).all())
 
 
 def of_units(scope: str, units: Floats, **counts: int) -> Estimate:
@@ -169,7 +169,7 @@ def of_units(scope: str, units: Floats, **counts: int) -> Estimate:
     value, n = float(np.mean(units)), len(units)
     error = float(np.std(units, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     # What float arithmetic adds to equal units is no spread.
-    return Estimate(scope, value, 0.0 if error <= _NOISE else error, n - 1, **counts)
+    return Estimate(scope, value, 0.0 if error <= NOISE else error, n - 1, **counts)
 
 
 def here(values: Floats, *, exact: bool = False) -> Estimate:
@@ -219,8 +219,8 @@ def welch(scope: str, first: Floats, second: Floats, **counts: int) -> Estimate:
     parts = [float(np.var(units, ddof=1)) / len(units) for units in (first, second)]
     total = sum(parts)
     freedoms = [part**2 / (len(units) - 1) for part, units in zip(parts, (first, second), strict=True)]
-    freedom = total**2 / sum(freedoms) if total > _NOISE**2 else len(first) + len(second) - 2
-    return Estimate(scope, value, math.sqrt(total) if total > _NOISE**2 else 0.0, freedom, **counts)
+    freedom = total**2 / sum(freedoms) if total > NOISE**2 else len(first) + len(second) - 2
+    return Estimate(scope, value, math.sqrt(total) if total > NOISE**2 else 0.0, freedom, **counts)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -52,7 +52,7 @@ class Advice:
     Attributes:
         candidates: the leader first, then the others by how far they are behind.
         apart: strategies that could pay for too few tasks, with how many.
-        sure, sure_like: whether the leader is surely ahead of each other, on these tasks and on tasks like these.
+        sure, sure_like: whether the leader is surely ahead of every other, on these tasks and on tasks like these.
     """
 
     board: str
@@ -190,7 +190,7 @@ def _order(at: dict[str, Floats]) -> list[str]:
 
 
 def _sure(found: list[Candidate], scope: str) -> bool:
-    """Whether the leader is ahead of each other by an interval above 0; it must be better than every one of them."""
+    """Whether the leader is ahead of every other by an interval above 0; it must be better than every one of them."""
     if len(found) < 2 or found[0].held:
         return False
     gaps = [_of(candidate, scope) for candidate in found[1:]]
@@ -243,7 +243,8 @@ def _said(
 def _verdict(found: list[Candidate], scope: str, sure: bool, measured: str) -> str:
     leader = found[0]
     if leader.held:
-        return f"{_capital(scope)} the data do not tell: {leader.strategy} spent at most less than that ({measured})."
+        held = f"{leader.strategy}, which leads, was never given that much ({measured})"
+        return f"{_capital(scope)} the data do not tell: {held}."
     if len(found) == 1:
         return f"{_capital(scope)} the data do not tell: only one strategy was run there."
     gaps = {one.strategy: _of(one, scope) for one in found[1:]}
@@ -253,8 +254,8 @@ def _verdict(found: list[Candidate], scope: str, sure: bool, measured: str) -> s
         return f"{_capital(scope)} the data do not tell: {few}; {leader.strategy} leads."
     nearest = min(gaps, key=lambda label: gaps[label].low)
     if sure:
-        next_one = f"{nearest} is behind by {_gap(gaps[nearest])}"
-        return f"{_capital(scope)}: Use {leader.strategy}, ahead of each other: {next_one}."
+        nearest_one = f"{nearest}, the nearest, is behind by {_gap(gaps[nearest])}"
+        return f"{_capital(scope)}: Use {leader.strategy}, surely ahead of every other. {_capital(nearest_one)}."
     alike = [label for label, gap in gaps.items() if not gap.low > 0]
     more = f", and {len(alike) - 3} more" if len(alike) > 3 else ""
     return f"{_capital(scope)} the data do not tell {leader.strategy}, which leads, from {', '.join(alike[:3])}{more}."

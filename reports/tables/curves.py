@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reports.boards.anchors import anchors
 from reports.boards.board import ENOUGH, Board
-from reports.statistics.metrics import between, chance_normalized, paired_front
+from reports.statistics.metrics import between, chance_normalised, paired_front
 from reports.statistics.student import HERE, mean_of, seed_means
 from reports.tables.table import Column, Table
 
@@ -45,7 +45,7 @@ def curves(board: Board) -> pd.DataFrame:
         found.append({
             "strategy": label, "budget": budget, **mean, "epochs": mean["flops"] / scale if scale else math.nan,
             "error": total.value, "low": total.share[0], "high": total.share[1],
-            "normalized": mean_of(chance_normalized(values, chance[:, None])),
+            "normalized": mean_of(chance_normalised(values, chance[:, None])),
             "between": mean_of(between(values, ends.frozen[:, None], ends.best[:, None])),
             "single_label": mean_of(values[kinds != "multilabel"]),
             "multilabel": mean_of(values[kinds == "multilabel"]),

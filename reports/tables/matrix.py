@@ -14,7 +14,7 @@ from reports.tables.table import Column, Table
 
 
 def matrix_table(board: Board, budget: str) -> Table:
-    """Errors of every strategy on every task at ``budget``, mean over seeds; colored by rank within a task."""
+    """Errors of every strategy on every task at ``budget``, mean over seeds; coloured by rank within a task."""
     labels = [label for label in board.labels if (label, budget) in board.cells]
     means = {label: seed_means(board.values(label, budget)) for label in labels}
     notes, order = _notes(board, budget), [int(index) for index in board.tasks["index"]]

@@ -37,10 +37,10 @@ def optimal_table(board: Board) -> Table:
                 "next": after or "",
                 **_ends("gap", gap.here if gap else None),
                 **_ends("like", gap.like if gap else None),
-                "alike": _alike([label for label, _ in found.alike(HERE)]) if gap else "",
-                "alike_like": _alike([label for label, _ in found.alike(LIKE)]) if gap else "",
+                "alike": _alike([label for label, _ in found.alike(HERE)], len(found.gaps)) if gap else "",
+                "alike_like": _alike([label for label, _ in found.alike(LIKE)], len(found.gaps)) if gap else "",
                 "strategies": len(found.order),
-                "apart": ", ".join(apart),
+                "apart": "; ".join(apart),
                 "n": error.n,
             }
         )
@@ -49,8 +49,8 @@ def optimal_table(board: Board) -> Table:
         "Best at each budget",
         "The strategy that is ahead of the most others, each two compared on the tasks that both could pay for. It is "
         "surely the best where nobody stands under 'not told apart': then each of the others is behind by a 95% "
-        f"interval (Student's t) that lies above 0, {HERE} (seeds drawn) or {LIKE} (clusters of tasks drawn). Listed "
-        f"apart: what could pay for fewer than {ENOUGH:.0%} of the tasks.",
+        f"interval (Student's t) that lies above 0, {HERE} (seeds drawn) or {LIKE} (clusters of tasks drawn). Not "
+        f"compared: what could pay for fewer than {ENOUGH:.0%} of the tasks.",
         pd.DataFrame(rows, columns=_OPTIMAL),
         (
             Column("budget", "Budget"),
@@ -60,10 +60,9 @@ def optimal_table(board: Board) -> Table:
             Column("next", "Next"),
             Column("gap", f"Next is behind by [95% {HERE}]", "signed", low="gap_low", high="gap_high"),
             Column("like", f"... [95% {LIKE}]", "signed", low="like_low", high="like_high"),
-            Column("alike", f"Not told apart {HERE}"),
-            Column("alike_like", f"Not told apart {LIKE}"),
+            Column("alike", f"Not told apart {HERE}", several=True),
+            Column("alike_like", f"Not told apart {LIKE}", several=True),
             Column("strategies", "Of", "count"),
-            Column("apart", "Listed apart"),
             Column("n", "n", "count"),
         ),
         filters={"budget": "budget"},
@@ -75,8 +74,10 @@ def _ends(name: str, one: Estimate | None) -> dict[str, float]:
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-def _alike(labels: list[str]) -> str:
-    return ", ".join(labels) or "none"
+def _alike(labels: list[str], others: int) -> str:
+    if len(labels) == others > 2:
+        return f"all {others} others"
+    return "; ".join(labels) or "none"
 
 
 def behind_table(board: Board) -> Table:

@@ -10,6 +10,9 @@ import pandas as pd
 DASH = "\u2013"
 """Stands where there is no number."""
 
+FEW = 2
+"""Names of a list that are shown where it is longer by two or more; hover and CSV have them all."""
+
 Style = Literal["text", "count", "number", "error", "flops", "seconds", "signed", "points", "exact", "chance"]
 
 
@@ -20,10 +23,11 @@ class Column:
     Attributes:
         key: column of the frame. title: what people read. style: how a value is written.
         behind: column with a few words that stand behind the value.
-        heat: column whose value in [0, 1] colors the cell.
+        heat: column whose value in [0, 1] colours the cell.
         note: column with a remark shown on hover and to screen readers.
         link: name of the table on the page that the cell leads to.
         group: domain and provenance of the task that the column is about.
+        several: the value is names with ``; `` between them, of which the first few are shown.
     """
 
     key: str
@@ -37,10 +41,13 @@ class Column:
     link: str = ""
     group: tuple[str, str] | None = None
     help: str = ""
+    several: bool = False
 
     def show(self, row: Mapping[str, Any]) -> str:
         """The cell's text."""
         text = written(row[self.key], self.style)
+        if self.several and len(names := text.split("; ")) > FEW + 1:
+            text = f"{'; '.join(names[:FEW])} and {len(names) - FEW} more"
         if self.low and text != DASH and not missing(row[self.low]):
             text += f" [{written(row[self.low], self.style)}, {written(row[self.high], self.style)}]"
         return f"{text} {row[self.behind] if self.behind else ''}".rstrip()

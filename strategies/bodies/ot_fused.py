@@ -29,7 +29,7 @@ FUSE_SHARE = 0.3
 
 @dataclass
 class OTFused(Body):
-    """Transport the units that pruning would remove onto the kept ones.
+    """Move the units that pruning would remove onto the kept ones by optimal transport.
 
     Shapes and kept units are those of ``filter_pruned`` or, with ``layout=channel``, of ``channel_pruned``. Fused once,
     before the stream and without data; with ``ground_cost=activation`` for each task anew, on its training images and

@@ -1,4 +1,4 @@
-"""What do frozen features give without training? Nearest class mean, ridge regression, nearest neighbors.
+"""What do frozen features give without training? Nearest class mean, ridge regression, nearest neighbours.
 
 The rivals at the lowest budgets: each image is seen by the backbone once.
 """
@@ -48,7 +48,7 @@ class Frozen(Learner):
 
 @dataclass
 class NearestClassMean(Frozen):
-    """The class whose mean feature is nearest."""
+    """Choose the class whose mean feature is nearest; nothing is trained."""
 
     def head(self, features: Features, task: Task, ctx: Context) -> nn.Module:
         return ncm_head(features, task, ctx)

@@ -16,7 +16,7 @@ from harness.learning.context import Context
 Penalty = float | Literal["loo"]
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""Among which leave-one-out chooses, as multiples of the mean squared length of a centered example."""
+"""Among which leave-one-out chooses, as multiples of the mean squared length of a centred example."""
 
 EIGEN = 9
 """FLOPs of all eigenvalues and eigenvectors of a symmetric matrix, as multiples of its side cubed."""
@@ -56,7 +56,7 @@ def ridge_head(data: Features, task: Task, ctx: Context, *, penalty: Penalty = 0
     """Ridge regression on -1 and 1 in closed form, in the smaller of features and examples.
 
     Args:
-        penalty: relative to the mean squared length of a centered example; ``loo``: that of :data:`PENALTIES` with the
+        penalty: relative to the mean squared length of a centred example; ``loo``: that of :data:`PENALTIES` with the
             least error when each example is predicted from all others.
     """
     x, y, middle, offset = centered(data, task, ctx.device)
@@ -84,10 +84,10 @@ def centered(data: Features, task: Task, device: str) -> tuple[Tensor, Tensor, T
 
 @dataclass(frozen=True)
 class Axes:
-    """Centered features seen along their own axes, in which ridge regression for any penalty is a product of numbers.
+    """Centred features seen along their own axes, in which ridge regression for any penalty is a product of numbers.
 
     Attributes:
-        y: centered targets (n, classes).
+        y: centred targets (n, classes).
         vectors: eigenvectors, in columns, of the smaller of the two Gram matrices.
         across: (n, side): of the examples' Gram matrix its eigenvectors, else the examples along those of the features.
         along: (side, classes): the targets along ``across``.
@@ -105,7 +105,7 @@ class Axes:
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor) -> "Axes":
-        """The axes of centered ``x``; one penalty for each of :data:`PENALTIES`."""
+        """The axes of centred ``x``; one penalty for each of :data:`PENALTIES`."""
         n, d = x.shape
         squares, vectors = torch.linalg.eigh(x @ x.T if n < d else x.T @ x)
         squares = squares.clamp(min=0)

@@ -20,7 +20,7 @@ from strategies.learners.starting import needs_one_of_each_class
 
 @dataclass
 class LinearProbe(Learner):
-    """Extract features once, train a head on them for ``epochs``.
+    """Extract the features of the frozen net once and train a head on them for ``epochs``.
 
     Where the budget does not pay for all images, a stratified part of them is extracted, so that ``epochs`` of the
     head's training on this part are paid for as well. ``charge=uncached`` does the same work, but is charged as if the

@@ -1,4 +1,4 @@
-"""Which earlier task is most like this one? That whose net tells this task's classes apart best, by nearest neighbors.
+"""Which earlier task is most like this one? That whose net tells this task's classes apart best, by nearest neighbours.
 
 NEVIS'22's dynamic learner (arXiv 2211.11747): a 5-nearest-neighbor classifier on the features of each candidate, two
 thirds of the images its examples and one third its questions. Other than there, the pretrained net is a candidate
@@ -50,13 +50,13 @@ def start_nearest(
             if meter.remaining_seconds < until:
                 break
             body.load_state_dict(weights)
-            score = neighbor_score(_features(body, shown, ctx), _features(body, asked, ctx), task, ctx.device)
+            score = neighbour_score(_features(body, shown, ctx), _features(body, asked, ctx), task, ctx.device)
             if score > best:
                 best, chosen = score, weights
     body.load_state_dict(chosen)
 
 
-def neighbor_score(shown: Features, asked: Features, task: Task, device: str) -> float:
+def neighbour_score(shown: Features, asked: Features, task: Task, device: str) -> float:
     """Accuracy, or mean average precision, of the vote of the five nearest of ``shown``, by Euclidean distance."""
     known, x = shown.values, asked.values
     distance = known.square().sum(dim=1) - 2 * x @ known.T  # And the length of x, which orders nothing.

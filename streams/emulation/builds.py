@@ -1,6 +1,6 @@
-"""How are kinds of things built? Part tables: x, y, z, half-axes a, b, c, turn, roundness, taper, color slot.
+"""How are kinds of things built? Part tables: x, y, z, half-axes a, b, c, turn, roundness, taper, colour slot.
 
-x to the right, y down, z to the viewer. The last two color slots are black and white for all kinds.
+x to the right, y down, z to the viewer. The last two colour slots are black and white for all kinds.
 """
 
 from collections.abc import Sequence

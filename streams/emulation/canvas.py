@@ -1,7 +1,7 @@
 """How are many images painted at once? Float32 channels, soft-edged masks, smooth noise: all with exact arithmetic.
 
 Coordinates run from -1 to 1, x to the right and y down. Parameters of single images are arrays (n,); masks and fields
-are (n, 64, 64); colors are (n, 3) in 0..1.
+are (n, 64, 64); colours are (n, 3) in 0..1.
 """
 
 import math
@@ -21,7 +21,7 @@ _SINE = np.array([round(math.sin(2 * math.pi * k / _STEPS) * 2**14) for k in ran
 _SINE /= np.float32(2**14)
 _AXIS = ((2 * np.arange(SIDE) + 1 - SIDE) / SIDE).astype(np.float32)
 X, Y = _AXIS[None, None, :], _AXIS[None, :, None]
-"""Coordinates of the pixels' centers, to be broadcast over (n, 64, 64)."""
+"""Coordinates of the pixels' centres, to be broadcast over (n, 64, 64)."""
 
 
 def sine(turns: Array) -> Array:
@@ -70,7 +70,7 @@ def placed(
     x_axis: Array = X,
     y_axis: Array = Y,
 ) -> tuple[Array, Array]:
-    """Local coordinates (u, v) of a frame centered at (x, y), turned, with half-axes a and b: its box is -1..1."""
+    """Local coordinates (u, v) of a frame centred at (x, y), turned, with half-axes a and b: its box is -1..1."""
     turns = np.broadcast_to(np.asarray(turns, np.float32), np.shape(x))
     c, s = cosine(turns), sine(turns)
     dx, dy = x_axis - at(x), y_axis - at(y)
@@ -112,7 +112,7 @@ def segment_distance(x0: Array, y0: Array, x1: Array, y1: Array) -> Array:
 
 
 def hsv(hue: Array, saturation: Number, value: Number) -> Array:
-    """Colors (n, 3) from hue in turns, saturation and value in 0..1."""
+    """Colours (n, 3) from hue in turns, saturation and value in 0..1."""
     hue, saturation, value = (
         np.asarray(part, np.float32)[..., None] for part in np.broadcast_arrays(hue, saturation, value)
     )
@@ -123,7 +123,7 @@ def hsv(hue: Array, saturation: Number, value: Number) -> Array:
 
 
 def blank(color: Array) -> Array:
-    """Images (n, 3, 64, 64) of one color each."""
+    """Images (n, 3, 64, 64) of one colour each."""
     return np.repeat(np.repeat(np.asarray(color, np.float32)[:, :, None, None], SIDE, 2), SIDE, 3)
 
 
@@ -173,7 +173,7 @@ def fractal(draws: Draws, n: int, cells: int, octaves: int = 3) -> Array:
 
 
 def blurred(images: Array) -> Array:
-    """Each pixel averaged with its neighbors (1, 2, 1 along both axes); the border repeats."""
+    """Each pixel averaged with its neighbours (1, 2, 1 along both axes); the border repeats."""
     for axis in (-1, -2):
         before, after = _shifted(images, 1, axis), _shifted(images, -1, axis)
         images = (images + images + before + after) * np.float32(0.25)

@@ -23,7 +23,7 @@ class FineGrained:
     """One animal, vehicle, flower or dish an image; the class is its species, model or recipe.
 
     Attributes:
-        apart: how far classes are from one another in proportions and colors, 0..1.
+        apart: how far classes are from one another in proportions and colours, 0..1.
         spread: how far individuals are from their class.
         places: grounds an image is taken at (0: each its own), of which the share ``place_range`` is shown.
         night: share of images in grey, as an infrared camera gives them.
@@ -94,7 +94,7 @@ def built(builds: Sequence[str], classes: Array, g: Array) -> Parts:
 
 
 def palette(g: Array) -> Array:
-    """Colors (n, 7, 3) from the first genes: four kin to one main color or not, and black and white at the end."""
+    """Colours (n, 7, 3) from the first genes: four kin to one main colour or not, and black and white at the end."""
     n = len(g)
     main = g[:, :1] * np.float32(3)
     hue = np.where(g[:, 1:6] < 0.5, main + np.float32(0.1) * (g[:, 6:11] - np.float32(0.5)), g[:, 6:11])
@@ -106,7 +106,7 @@ def palette(g: Array) -> Array:
 
 
 def coat(g: Array) -> Array:
-    """Colors as :func:`palette`, but of fur: from black over browns and reds to cream."""
+    """Colours as :func:`palette`, but of fur: from black over browns and reds to cream."""
     hue = np.float32(0.03) + np.float32(0.09) * g[:, 1:6]
     value = np.float32(1.6) * (np.float32(0.4) * g[:, :1] + np.float32(0.6) * g[:, 16:21]) - np.float32(0.25)
     colors = hsv(hue, np.float32(0.1) + np.float32(0.7) * g[:, 11:16], np.clip(value, 0.08, 1))

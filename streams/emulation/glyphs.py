@@ -30,7 +30,7 @@ class Glyphs:
     Attributes:
         alphabet: digits, letters, characters (62), balanced (47), radicals (two parts of a few strokes each), or music:
             bars of notes, where the class is the writer.
-        ground: black, white, paper, color (a blurred colorful scene) or scene (with neighbors cut off at the sides).
+        ground: black, white, paper, color (a blurred colourful scene) or scene (with neighbours cut off at the sides).
         turn: largest rotation in turns.
         wobble: how far points of a stroke move, relative to the image.
         resolution: what a side of 64 pixels is taken from: 16, 32 or 64.
@@ -89,7 +89,7 @@ class Glyphs:
         return images
 
     def _contrasting(self, images: Array, draws: Draws) -> Array:
-        """Ink that is seen: the ground inverted (as MNIST-M does) or a color on the other side of mid-grey."""
+        """Ink that is seen: the ground inverted (as MNIST-M does) or a colour on the other side of mid-grey."""
         if self.ground == "color":
             return np.float32(1) - images
         middle = images[:, 1, 32, 32]

@@ -23,7 +23,7 @@ class Objects:
     Attributes:
         yaw: range of the view around the upright axis, in turns.
         pitch: largest tip to either side, in turns.
-        scale, place: range of the size; how far off the center.
+        scale, place: range of the size; how far off the centre.
         light: range of the side from which light comes, -1..1.
         spread: how much things of one class differ.
         models: distinct things a class has (0: each image its own), of which the share ``model_range`` is shown.

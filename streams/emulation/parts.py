@@ -14,10 +14,10 @@ Style = Literal["photo", "cartoon", "sketch", "silhouette", "art", "clipart"]
 
 @dataclass(frozen=True)
 class Parts:
-    """Parts of n things, p each; every field is (n, p), colors are (n, p, 3).
+    """Parts of n things, p each; every field is (n, p), colours are (n, p, 3).
 
     Attributes:
-        x, y, z: centers; z points to the viewer. a, b, c: half-axes along them. turn: in the picture plane, in turns.
+        x, y, z: centres; z points to the viewer. a, b, c: half-axes along them. turn: in the picture plane, in turns.
         roundness: 1 for ellipsoids, 0 for boxes. taper: above 0 the lower end is narrower, below 0 the upper end.
         stripes: stripes across a part; 0 for none. stripe_turn: their direction in turns.
     """
@@ -45,7 +45,7 @@ def random_parts(g: Array, count: int) -> Parts:
     size = np.full(count, 0.32, np.float32)
     size[0] = 0.5
     main = g[:, :1, 8]
-    # Things have one or two main colors; parts that stray from them stand out.
+    # Things have one or two main colours; parts that stray from them stand out.
     hue = np.where(g[..., 9] < 0.55, main, g[..., 10])
     return Parts(
         x=(g[..., 0] - np.float32(0.5)) * np.float32(1.3) * near,
@@ -69,7 +69,7 @@ def template_parts(rows: Sequence[Sequence[float]], colors: Array, g: Array, spr
     """Things of one build: each row of ``rows`` is a part, and genes (n, 10 * parts) bend its proportions.
 
     Args:
-        rows: x, y, z, a, b, c, turn, roundness, taper, index of the part's color.
+        rows: x, y, z, a, b, c, turn, roundness, taper, index of the part's colour.
         colors: (n, slots, 3).
         spread: by which share of its size a part may be moved or stretched.
     """

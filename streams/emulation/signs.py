@@ -1,4 +1,4 @@
-"""Traffic signs: a plate of some shape with a colored rim and a symbol, tilted, in any weather."""
+"""Traffic signs: a plate of some shape with a coloured rim and a symbol, tilted, in any weather."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ _COLORS = np.array(
     [[0.75, 0.1, 0.1], [0.1, 0.25, 0.65], [0.95, 0.95, 0.95], [0.95, 0.8, 0.15], [0.1, 0.1, 0.1]], np.float32
 )
 _LOOKS = ((0, 2, 4), (1, 1, 2), (2, 3, 4), (0, 3, 4), (0, 0, 2), (2, 2, 4))
-"""Rim, plate and symbol, as indices of colors."""
+"""Rim, plate and symbol, as indices of colours."""
 
 
 @dataclass(frozen=True)
 class TrafficSigns:
-    """One sign an image; the class is its shape, colors and symbol."""
+    """One sign an image; the class is its shape, colours and symbol."""
 
     world: str
     classes: int

@@ -13,7 +13,7 @@ GENES = 26
 
 @dataclass(frozen=True)
 class Textures:
-    """One surface an image; the class is its structure and, unless ``grey``, its colors.
+    """One surface an image; the class is its structure and, unless ``grey``, its colours.
 
     Attributes:
         zoom: by how much the scale varies, as a factor up and down.

@@ -1,6 +1,7 @@
 """Own losses and averaged weights are a short file each, and charged like everything else."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -24,6 +25,11 @@ def on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
 
 
+def net_of(one: Attempt) -> Any:
+    """The net of a strategy that holds one."""
+    return vars(one.strategy)["net"]
+
+
 def attempt(spec: str, epochs: int) -> Attempt:
     setting = Setting(backbone=BACKBONE, size=SIZE)
     return Attempt(Trial(spec, tiny.bars(), make("backbones", BACKBONE), setting, Budget.parse(f"{epochs}ep")))
@@ -43,7 +49,7 @@ def test_distillation_is_charged_what_teacher_and_student_take() -> None:
     work = one.learn(task())
     assert work.learnt
     assert work.charged == work.counted > 0.9 * work.cap
-    student, width = one.strategy.net, one.ctx.backbone.num_features
+    student, width = net_of(one), one.ctx.backbone.num_features
     teacher = Classifier(one.ctx.body(), zero_head(width, 4))
     step = (flops_train(student, 16, 3, SIZE, SIZE) + flops_forward(teacher, 16, 3, SIZE, SIZE)) / 16
     solved = len(task().load(Split.TRAIN))
@@ -60,7 +66,7 @@ def test_several_labels_an_image_are_distilled_too() -> None:
 def test_averaged_weights_lie_between_those_of_the_steps_and_cost_nothing_more() -> None:
     last, mean = (attempt(f"averaged:Averaged(share={share}, warmup=0.0)", 3) for share in (1e-9, 0.7))
     assert last.learn(task()).charged == mean.learn(task()).charged
-    (a, b, start) = (net.state_dict() for net in (last.strategy.net.body, mean.strategy.net.body, mean.ctx.body()))
+    (a, b, start) = (net.state_dict() for net in (net_of(last).body, net_of(mean).body, mean.ctx.body()))
     moved, moved_less = (sum(float((net[name] - start[name]).float().norm()) for name in start) for net in (a, b))
     assert 0 < moved_less < moved
     assert all(torch.isfinite(value).all() for value in b.values())

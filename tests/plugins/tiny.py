@@ -2,9 +2,10 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,10 +42,10 @@ def examples(name: str, split: Split, classes: int, *, multilabel: bool = False)
             for label in np.flatnonzero(row):
                 image[:, 3 * label : 3 * label + 2] = 220
         return Examples(images, labels)
-    labels = np.arange(n) % classes
-    for image, label in zip(images, labels, strict=True):
+    numbers = np.arange(n) % classes
+    for image, label in zip(images, numbers, strict=True):
         image[:, 3 * label : 3 * label + 2] = 220
-    return Examples(images, labels.astype(np.int64))
+    return Examples(images, numbers.astype(np.int64))
 
 
 def task(name: str, year: int, classes: int, *, kind: Kind = Kind.MULTICLASS, phase: Phase = Phase.DEVELOPMENT) -> Task:
@@ -130,7 +131,7 @@ class Finetune(Strategy):
         assert self.body is not None
         return {"body": self.body.state_dict()}
 
-    def load_state(self, state: dict[str, dict[str, Tensor]]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
         self.body = Net()
         self.body.load_state_dict(state["body"])
 

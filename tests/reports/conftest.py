@@ -1,8 +1,13 @@
 """Run folders as the engine writes them, made up: small, deterministic, with learning curves that look real."""
 
+import fcntl
 import hashlib
 import json
 import math
+import os
+import shutil
+import subprocess
+import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -170,3 +175,42 @@ def one() -> Callable[..., Path]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete suite: seven strategies, three budgets, two seeds, eight tasks. Read only."""
     return make_runs(tmp_path_factory.mktemp("results"))
+
+
+BROWSER = Path(__file__).parent / "page" / "browser"
+
+
+def _not_run(why: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"not run: {why}")
+    pytest.skip(f"not run: {why}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Callable[..., Any]:
+    """Carries out a script of ``page/browser`` with Chromium and more arguments, and returns the JSON that it prints.
+
+    Needs Chromium and node; the npm packages are pinned in ``page/browser/package-lock.json``. Without them the tests
+    say *not run*; with ``CI=true`` not running is failing.
+    """
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found:
+        _not_run("no chromium; on Debian: apt-get install chromium")
+    if not shutil.which("node") or not shutil.which("npm"):
+        _not_run("no node; on Debian: apt-get install nodejs npm")
+    # Several processes may test at once; one fetches the packages.
+    with (Path(tempfile.gettempdir()) / f"harness-npm-{zlib.crc32(str(BROWSER).encode())}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (BROWSER / "node_modules").is_dir():
+            command = ["npm", "ci", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=BROWSER, capture_output=True, text=True, check=False)
+            if done.returncode:
+                _not_run(f"no npm packages: {done.stderr[-300:]}")
+
+    def carry_out(script: str, *arguments: object) -> Any:
+        command = ["node", str(BROWSER / script), str(found), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout)
+
+    return carry_out

@@ -79,7 +79,7 @@ def test_public_names_and_their_types_are_the_same_names() -> None:
     typed = {
         alias.asname: f"{node.module}" for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
-    assert typed == {name: f"harness.{home}" for name, home in package._HOME.items()}
-    assert set(package.__all__) <= set(dir(package))
-    for name in package.__all__:
+    assert typed == {name: f"harness.{home}" for name, home in vars(package)["_HOME"].items()}
+    assert set(vars(package)["__all__"]) <= set(dir(package))
+    for name in vars(package)["__all__"]:
         assert getattr(package, name) is not None

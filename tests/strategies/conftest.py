@@ -1,6 +1,7 @@
 """Small nets that hold every kind of layer, and a real task that loads in no time."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def lively(net: nn.Module, seed: int) -> nn.Module:
 def small_net() -> Callable[..., nn.Module]:
     """Makes a small net: options of ``SmallNet``, and ``seed``."""
 
-    def made(*, seed: int = 0, **options: int) -> nn.Module:
+    def made(*, seed: int = 0, **options: Any) -> nn.Module:
         return lively(SmallNet(**options), seed)
 
     return made

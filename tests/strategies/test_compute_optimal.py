@@ -15,7 +15,7 @@ from strategies import compute_optimal
 from strategies.compute_optimal import Rule
 
 Start = Callable[..., Any]
-SMALL = {"backbone": "timm:test_resnet(weights=none)", "size": 32}
+SMALL: dict[str, Any] = {"backbone": "timm:test_resnet(weights=none)", "size": 32}
 FAMILIES = ("filter", "channel", "ot")
 
 

@@ -13,7 +13,7 @@ from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.learning.strategy import Infeasible
 
-SMALL = {"backbone": "timm:test_efficientnet(weights=none)", "size": 32}
+SMALL: dict[str, Any] = {"backbone": "timm:test_efficientnet(weights=none)", "size": 32}
 SPEC = "ot_fused(ground_cost=activation, responses=16)"
 
 

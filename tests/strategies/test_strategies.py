@@ -17,7 +17,7 @@ from harness.learning.batches import Features
 from harness.learning.composition import Composition
 from harness.learning.recipe import Settled
 from harness.learning.strategy import Infeasible
-from strategies.learners.nearest import neighbor_score, start_nearest
+from strategies.learners.nearest import neighbour_score, start_nearest
 from strategies.learners.starting import recalibrate
 
 Start = Callable[..., Any]
@@ -176,7 +176,7 @@ def test_five_neighbors_vote_as_in_scikit_learn(digits: Task) -> None:
     train, dev = (digits.load(split) for split in (Split.TRAIN, Split.DEV))
     shown, asked = (Features(torch.from_numpy(data.images).flatten(1).float(), data.labels) for data in (train, dev))
     theirs = KNeighborsClassifier(n_neighbors=5).fit(shown.values, shown.labels).score(asked.values, asked.labels)
-    assert neighbor_score(shown, asked, digits, "cpu") == pytest.approx(theirs, abs=0.011)
+    assert neighbour_score(shown, asked, digits, "cpu") == pytest.approx(theirs, abs=0.011)
 
 
 @pytest.mark.parametrize("method", ["Naive", "LwF", "SI", "MAS", "GEM", "AGEM"])

@@ -12,7 +12,7 @@ from harness.core.errors import UserError
 from harness.learning.recipe import RATES, LearnerRecipe
 
 Start = Callable[..., Any]
-TINY = {"backbone": "tiny:net", "size": 16}
+TINY: dict[str, Any] = {"backbone": "tiny:net", "size": 16}
 
 
 def test_a_search_is_charged_and_stays_in_its_share(run: Start) -> None:

@@ -46,7 +46,7 @@ def test_a_sound_set_has_nothing_wrong(place: Path) -> None:
     (found,) = check(_spec(place))
     assert not found.wrong
     assert found.sizes == {"train": 28, "dev": 6, "dev_test": 6, "test": 8}
-    assert list(found.lines()) == ["images of 64 x 64 to 64 x 64 pixels"]
+    assert list(found.lines()) == ["images of 64 x 64 pixels"]
 
 
 def test_images_stored_with_another_side_are_checked_alike(place: Path) -> None:

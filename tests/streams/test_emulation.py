@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,11 @@ GIB = 2**30
 
 def _plan(dataset: str, seed: int = 0) -> Design:
     return design(ENTRIES[dataset], seed=seed)
+
+
+def _drawn(dataset: str, split: Split) -> Any:
+    """What draws the images of a split, with the options of its own kind."""
+    return _plan(dataset).generators[split]
 
 
 def _few(plan: Design, split: Split = Split.TRAIN, n: int = 16) -> np.ndarray:
@@ -126,7 +132,7 @@ def test_what_is_loaded_is_what_was_promised(tmp_path, monkeypatch: pytest.Monke
 
 
 def test_coil_100_is_seen_from_other_sides_in_every_split() -> None:
-    ranges = [_plan("coil100").generators[split].yaw for split in Split]
+    ranges = [_drawn("coil100", split).yaw for split in Split]
     assert all(left[1] <= right[0] for left, right in pairwise(ranges))
 
 
@@ -142,7 +148,7 @@ def test_small_norb_biwi_and_camera_traps_are_tested_on_toys_people_and_places_n
 
 def test_pacs_and_domainnet_are_tested_on_sketches_never_trained_on() -> None:
     for dataset in ("pacs", "domainnet"):
-        styles = {split: set(_plan(dataset).generators[split].styles) for split in Split}
+        styles = {split: set(_drawn(dataset, split).styles) for split in Split}
         assert styles[Split.TEST] == styles[Split.DEV_TEST] == {"sketch"}
         assert not styles[Split.TRAIN] & {"sketch"}
         assert not styles[Split.DEV] & {"sketch"}
@@ -155,9 +161,8 @@ def test_awa2_is_tested_on_species_never_trained_on() -> None:
 
 
 def test_rotated_mnist_is_tested_upright() -> None:
-    plan = _plan("mnist_rotation")
-    assert plan.generators[Split.TRAIN].turn == 0.5
-    assert plan.generators[Split.TEST] == _plan("mnist").generators[Split.TEST]
+    assert _drawn("mnist_rotation", Split.TRAIN).turn == 0.5
+    assert _drawn("mnist_rotation", Split.TEST) == _drawn("mnist", Split.TEST)
 
 
 # --- families --------------------------------------------------------------------------------------------------------

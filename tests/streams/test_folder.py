@@ -1,11 +1,13 @@
 """A folder of images becomes a task, whatever odd images lie in it."""
 
+import hashlib
 import os
 import pwd
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -276,9 +278,9 @@ def test_two_sets_of_one_name_size_and_time_are_two(tmp_path) -> None:
 def test_files_are_not_read_again_where_nothing_was_written(tmp_path, monkeypatch) -> None:
     place = _classes(tmp_path / "a", "cat", "dog")
     files = [file for file, _ in contents(place).files()]
-    monkeypatch.setattr(hashes.time, "time_ns", lambda: 2**62)
+    monkeypatch.setattr(time, "time_ns", lambda: 2**62)
     first = hashes.content_hashes(place, files)
-    monkeypatch.setattr(hashes.hashlib, "file_digest", _never)
+    monkeypatch.setattr(hashlib, "file_digest", _never)
     assert hashes.content_hashes(place, files) == first
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.core.spec import PROTOCOL_VERSION
 from reports.boards.board import Board
+from reports.boards.naming import short_titles
 from reports.publishing.board.received import Entry
 from reports.reading.frame import BOARD, REFERENCE, budget_order
 from reports.statistics.arrays import Floats
@@ -61,12 +62,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All entries on one board: the same images, net, size, precision, scored split and protocol."""
+    """All entries on one board: the same images, net, size, precision, scored split and protocol.
+
+    Attributes:
+        title: in a few words. spec: in full.
+        rows: by budget, from small to large; the least error first, and who could pay for too few tasks last.
+    """
 
     title: str
+    spec: str
     setting: dict[str, object]
     rows: dict[str, tuple[Row, ...]]
-    """By budget, from small to large; the least error first, and who could pay for too few tasks last."""
 
     @property
     def protocol(self) -> int:
@@ -86,11 +92,12 @@ def leaderboards(entries: Sequence[Entry]) -> list[Leaderboard]:
             tasks = tuple(map(str, board.tasks[["task", "kind", "num_classes", "train"]].itertuples(index=False)))
             key = (*(str(board.setting[name]) for name in BOARD), tasks)
             groups.setdefault(key, []).append((entry, board))
-    found = [one for one in map(_leaderboard, groups.values()) if one.rows]
+    titles = short_titles([group[0][1] for group in groups.values()])
+    found = [one for one in map(_leaderboard, groups.values(), titles) if one.rows]
     return sorted(found, key=lambda one: (-one.protocol, -sum(map(len, one.rows.values())), one.title))
 
 
-def _leaderboard(group: Sequence[tuple[Entry, Board]]) -> Leaderboard:
+def _leaderboard(group: Sequence[tuple[Entry, Board]], title: str) -> Leaderboard:
     budgets = sorted({budget for _, board in group for budget in board.budgets}, key=budget_order)
     rows: dict[str, tuple[Row, ...]] = {}
     for budget in budgets:
@@ -103,7 +110,7 @@ def _leaderboard(group: Sequence[tuple[Entry, Board]]) -> Leaderboard:
         if mine:
             rows[budget] = tuple(sorted(mine, key=lambda row: (row.apart, row.error.value, row.label)))
     board = group[0][1]
-    return Leaderboard(board.title, board.setting, rows)
+    return Leaderboard(title, board.title, board.setting, rows)
 
 
 def _row(

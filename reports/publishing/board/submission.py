@@ -91,11 +91,15 @@ def _missing(board: Board) -> list[str]:
             found.append(f"{board.title}: no {REFERENCE} at {budget}: {command(board, [REFERENCE], [budget])}")
         if not any((label, budget) in board.cells for label in FROZEN):
             found.append(f"{board.title}: no frozen head at {budget}: {command(board, [FROZEN[0]], [budget])}")
+    few: dict[int, list[str]] = {}
     for label, budget in board.cells:
         values = board.values(label, budget)
         seeds = int((values == values).any(axis=0).sum())
         if (label, budget) not in board.unchanging and seeds < SEEDS:
-            found.append(f"{board.title}: {label} at {budget} has {seeds} of {SEEDS} seeds: add --seeds {SEEDS}")
+            few.setdefault(seeds, []).append(f"{label} at {budget}")
+    for seeds, cells in few.items():
+        have = "has" if len(cells) == 1 else "have"
+        found.append(f"{board.title}: {'; '.join(cells)} {have} {seeds} of {SEEDS} seeds: add --seeds {SEEDS}")
     return found
 
 

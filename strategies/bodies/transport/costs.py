@@ -33,7 +33,7 @@ def unit_vectors(group: Group, folded_weights: Mapping[str, Tensor], *, weights:
     ]
     if not parts:
         return torch.zeros(group.width, 1)
-    # Each part is copied once, in the order in which it lies in memory: a distance does not ask for another.
+    # Each part is copied once, in its memory order, which makes no difference to a distance.
     lengths = [part[0].numel() for part in parts]
     vectors = parts[0].new_empty(group.width, sum(lengths))
     for part, place in zip(parts, vectors.split(lengths, dim=1), strict=True):
@@ -67,7 +67,7 @@ def distances(vectors: Tensor, others: Tensor, *, metric: Metric = "l2") -> Tens
 
 
 def centers(vectors: Tensor, first: Tensor, *, rounds: int = 10) -> Tensor:
-    """Centers of clusters of ``vectors`` (k-means), begun at ``first``; a cluster that runs empty keeps its center."""
+    """Centres of clusters of ``vectors`` (k-means) from ``first`` on; a cluster that runs empty keeps its centre."""
     found = first.clone()
     for _ in range(rounds):
         nearest = distances(vectors, found).argmin(dim=1)

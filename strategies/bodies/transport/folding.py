@@ -46,8 +46,8 @@ class Folded:
 
     Attributes:
         scale, shift: float64 (filters,).
-        mean, deviation: of the outputs on the data that the norm has seen: its beta and absolute gamma. Without a
-            norm the mean is the shift, and the deviation is unknown: ones.
+        mean, deviation: of the outputs on the data that the norm was trained on: its beta and absolute gamma. Without
+            a norm the mean is the shift, and the deviation, which is unknown, is 1.
         norm: name of the batch norm; empty if there is none.
     """
 
@@ -91,10 +91,10 @@ def folded_weight(net: nn.Module, name: str, fold: Folded) -> Tensor:
 
 @torch.no_grad()
 def restore_norm(net: nn.Module, name: str, wanted: Folded) -> None:
-    """Write the norm behind layer ``name`` anew, so that in eval mode both together compute ``wanted``.
+    """Set the norm behind layer ``name`` so that in eval mode both together compute ``wanted``.
 
-    In train mode the norm behaves as on the data it has seen: its gamma is the deviation, its beta the mean. Without a
-    norm the shift becomes the layer's bias, if it has one.
+    Its gamma becomes the deviation and its beta the mean, so that train mode fits the data that it was trained on.
+    Without a norm the shift becomes the layer's bias, if it has one.
     """
     module = layer(net, name)
     assert isinstance(module, (nn.modules.conv._ConvNd, nn.Linear))

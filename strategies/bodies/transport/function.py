@@ -1,15 +1,15 @@
-"""Which kept units together compute what a removed one did? Least squares over what their consumers read.
+"""Which kept units together compute what a removed one did? Least squares over the inputs of the layers that read them.
 
-The cousin of a transport plan without its restrictions: shares may be negative and need not add to one, and they are
-chosen by function, not by weights. For each layer that reads a width, a removed unit r is replaced by the combination
+Unlike in a transport plan, shares may be negative and need not add to one; and they follow from what units compute, not
+from their weights. For each layer that reads a width, a removed unit r is replaced by the combination
 ``sum_k A[r, k] h_k`` of kept ones that is nearest to ``h_r`` over pictures that are drawn at random, by ridge
-regression; the layer's slice for k becomes ``W_k + sum_r A[r, k] W_r``, and what makes the kept units stays as it is.
-Kin: neuron merging (Kim et al., arXiv 2010.13160), and the reconstruction of feature maps on data (He et al., arXiv
+regression; the layer's slice for k becomes ``W_k + sum_r A[r, k] W_r``, and the layers before it do not change. Related
+work: neuron merging (Kim et al., arXiv 2010.13160), and the reconstruction of feature maps on data (He et al., arXiv
 1707.06168).
 
-There is no constant: what a removed unit gives on average is carried on by units that rise and fall with the input. A
-constant that is right on these pictures is wrong on others, and ruins nets of depthwise convolutions, which bear no
-shift of what their norms see: EfficientNet-Lite0 at half the FLOPs went from 47.0 to 51.5 % error with half of it.
+The regression has no constant. A constant that is right on these pictures is wrong on others, and depthwise
+convolutions do not tolerate the shift: with half of that constant, EfficientNet-Lite0 at half the FLOPs went from 47.0
+to 51.5 % error.
 """
 
 import copy
@@ -30,17 +30,17 @@ BATCH = 32
 def carry_on(
     net: nn.Module, groups: list[Group], kept: Kept, size: int, *, count: int, shrinkage: float
 ) -> dict[str, float]:
-    """Let the consumers of ``groups`` make up, in place, for units that are not ``kept``, which can then be removed.
+    """Change the layers that read ``groups``, in place, so that units that are not ``kept`` can be removed.
 
-    All shares are found in the net as it is, so the order of groups makes no difference. What it costs are tensor
-    operations: one forward pass of the pictures, and products and solvers.
+    All shares are computed before any weight changes, so the order of groups makes no difference. The cost is that of
+    tensor operations: one forward pass of the pictures, products and solvers.
 
     Args:
         count: pictures.
         shrinkage: penalty, relative to the mean square of the kept units.
 
     Returns:
-        by group, the share of what removed units gave, mean square over the pictures, that is lost.
+        by group, the lost share of the removed units' output, in mean square over the pictures.
     """
     members = [(group, member) for group in groups for member in group.of("consumer")]
     lost = {group.name: [0.0, 0.0] for group in groups}

@@ -1,8 +1,9 @@
-"""How do removed units live on in kept ones? By plans from all units to the kept slots, applied to all their layers.
+"""How are removed units merged into kept ones? A transport plan says which unit goes where; all layers follow it.
 
-After Intra-Fusion (Theus et al., "Towards Meta-Pruning via Optimal Transport", arXiv 2402.07839), with another scale:
-the published one sums a slot's members on the way in and on the way out, which does not even preserve duplicated units.
-Here they are averaged on the way in, their norm is restored, and they are summed on the way out.
+After Intra-Fusion (Theus et al., "Towards Meta-Pruning via Optimal Transport", arXiv 2402.07839), with another scale.
+The published one sums the incoming and the outgoing weights of the units that meet in a slot; that changes what a net
+computes even if the units are copies of each other. Here incoming weights are averaged and their batch norm is
+restored; outgoing weights are summed.
 """
 
 import time
@@ -32,26 +33,27 @@ class Transport:
     """How removed units are moved.
 
     Attributes:
-        scale: ``variance``: mean in with its norm restored, sum out; ``preserve``: mean in, sum out; ``published``: sum
-            in, sum out, as in arXiv 2402.07839.
-        target_mass: what slots may receive: all alike, in proportion to their L1 score, or ``free``: each removed unit
-            goes whole to its nearest slot.
-        targets: slots are the kept units, or centers of clusters.
-        ground_cost: units are compared by their ``weights``, or by ``activation``: what they say to images.
+        scale: how the weights of units in one slot are joined, incoming and outgoing. ``variance``: mean and sum, and
+            the batch norm behind the mean is restored; ``preserve``: mean and sum; ``published``: sum and sum, as in
+            arXiv 2402.07839.
+        target_mass: how much a slot may receive. ``uniform``: all the same; ``importance``: in proportion to the L1
+            score of the kept unit; ``free``: any amount, so that each removed unit goes whole to its nearest slot.
+        targets: slots are the kept units, or the centres of clusters of all units.
+        ground_cost: units are compared by their ``weights``, or by their responses to images (``activation``).
         metric: distance between unit vectors.
-        weights: which weights make a unit's vector, where these are compared.
-        unit_length: vectors are scaled to length 1 first.
-        discount: a unit's share counts only as far as its filters point the way of the kept unit's (cosine, at least
-            0): nowhere, in every width, or where filters are ``depthwise``. Without it a removed unit is carried on
-            whole by one that may be unlike it. That keeps at least its mean, which plain convolutions forgive; the
-            mean of unlike depthwise filters is neither of them. Heads of attention are discounted like these. For
-            other tasks than the net's own ``all`` is better, for its own ``depthwise`` by far (bench/TRANSFER.md,
-            bench/FUSION.md).
-        solver: ``entropic`` is there as an ablation.
-        plan: ``transport``, or ``function``: consumers make up for removed units by least squares over what they read
-            (:mod:`strategies.bodies.transport.function`); then only the two options below have a meaning.
-        probes: random pictures that plans by function are made on.
-        shrinkage: of plans by function: penalty of the regression, relative to the mean square of what is read.
+        weights: which weights make up a unit's vector, if weights are compared.
+        unit_length: scale the vectors to length 1 first.
+        discount: multiply a unit's share by the cosine of its filters and the kept unit's, 0 where it is negative: in
+            no width, in ``all`` of them, or only for ``depthwise`` filters and heads of attention. Without a discount
+            a removed unit is carried on whole by one that may be unlike it. Its mean then stays, and plain
+            convolutions tolerate the rest; the mean of two unlike depthwise filters is like neither. On new tasks
+            ``all`` is better (bench/TRANSFER.md); on the task that the net was trained on, ``depthwise`` is far
+            better (bench/FUSION.md).
+        solver: ``exact``; or ``entropic``, for an ablation.
+        plan: ``transport``; or ``function``: the layers that read a width make up for removed units by least squares
+            (:mod:`strategies.bodies.transport.function`), and of the options only the two below apply.
+        probes: for plans by function, the number of random pictures.
+        shrinkage: for plans by function, the penalty of the regression, relative to the mean square of its inputs.
     """
 
     scale: Scale = "variance"
@@ -70,9 +72,9 @@ class Transport:
 
 @dataclass(frozen=True)
 class FusedWidth:
-    """What became of one width: units before and after, transport cost, and the mean factor that restored norms.
+    """The outcome for one width: units before and after, transport cost, and the mean factor that restored norms.
 
-    Of a plan by function, ``cost`` is the share of what removed units gave, mean square on its pictures, that is lost.
+    For a plan by function, ``cost`` is the lost share of the removed units' output, in mean square on its pictures.
     """
 
     name: str
@@ -84,7 +86,7 @@ class FusedWidth:
 
 @dataclass(frozen=True)
 class Fusion:
-    """What a fusion did. ``flops``: of solving and moving, by formula; matrix products of distances are not in it."""
+    """The outcome of a fusion. ``flops``: of solving and moving, by formula, without the products for distances."""
 
     widths: tuple[FusedWidth, ...]
     flops: float
@@ -103,11 +105,11 @@ def fuse(
 ) -> Fusion:
     """Move the units of ``groups`` that are not ``kept`` into kept ones, then remove them; in place.
 
-    All plans are made from the weights as they are, so the order of groups makes no difference. Widths under a layer
-    or group norm, which would not see equal statistics, are pruned without transport.
+    All plans are computed before any weight changes, so the order of groups makes no difference. Widths under a layer
+    norm or group norm are only pruned: after a transport these norms would see other statistics.
 
     Args:
-        vectors: (width, d) by group name, where units are compared by something else than their weights.
+        vectors: (width, d) by group name, to compare units by something else than their weights.
     """
     begun = time.perf_counter()
     turned = _filters_first(net)
@@ -132,7 +134,7 @@ def _transport(
     transport: Transport,
     vectors: Mapping[str, Tensor] | None,
 ) -> tuple[list[FusedWidth], float]:
-    """Move units by plans of transport; gives what became of each width, and FLOPs that no tensor operation does."""
+    """Move units by transport plans; returns the outcome of each width and the FLOPs outside of tensor operations."""
     norms = norms_behind(net, size)
     names = {m.module for g in moved for m in g.members if isinstance(layer(net, m.module), _WEIGHTED)}
     folds = {name: folded(net, name, norms) for name in names}
@@ -158,8 +160,7 @@ def _transport(
 
 
 def _filters_first(net: nn.Module) -> list[nn.Conv2d]:
-    """Lay out anew the weights in channels-last order, and tell which: reading the slices of inputs from these takes
-    six times as long."""
+    """Store channels-last weights contiguously, which is six times as fast to read by inputs; returns their layers."""
     turned = [m for m in net.modules() if isinstance(m, nn.Conv2d) and not m.weight.is_contiguous()]
     for module in turned:
         module.weight.data = module.weight.data.contiguous()
@@ -196,7 +197,7 @@ def _plan(units: Tensor, kept: Tensor, slot_mass: Tensor, transport: Transport) 
     if transport.target_mass == "free":
         return nearest(distances(units[rest], units[kept], metric=transport.metric), kept, rest)
     if transport.target_mass == "uniform" and transport.solver == "exact":
-        # A kept unit has no more than its slot takes, so it sends nothing: its distances to others are not asked for.
+        # A kept unit fits into its own slot and sends nothing, so that its distances to other slots are not needed.
         cost = torch.full((len(units), len(kept)), torch.inf, dtype=units.dtype)
         cost[rest] = distances(units[rest], units[kept], metric=transport.metric)
         cost[kept, torch.arange(len(kept))] = 0

@@ -1,8 +1,8 @@
 """Which unit goes to which slot, and how much of it? Transport plans between all units of a width and its kept slots.
 
-Solved exactly. Where kept units are sources and targets of a metric cost, the mass that a kept unit can hold stays
-where it is, and only the rest is a problem: same optimum, 2 to 5 times faster; with two units to every slot it is a
-linear assignment.
+Solved exactly. If the cost is a metric and kept units are both sources and targets, a kept unit leaves in its own slot
+all the mass that fits there, and only the rest has to be solved: the optimum is the same, 2 to 5 times sooner. With two
+units to every slot the rest is a linear assignment.
 """
 
 import math
@@ -66,7 +66,7 @@ def stay(width: int, kept: Tensor) -> Plan:
 
 
 def nearest(distance: Tensor, kept: Tensor, gone: Tensor) -> Plan:
-    """Every removed unit whole to its nearest slot, of equals the first: what is left without target masses.
+    """The plan without target masses: each removed unit goes whole to its nearest slot, the first of equal ones.
 
     Args:
         distance: (len(gone), len(kept)).
@@ -136,7 +136,7 @@ def transported(distance: Tensor, kept: Tensor, slot_mass: Tensor) -> Plan:
 
 
 def unrestricted(distance: Tensor, slot_mass: Tensor) -> Plan:
-    """The optimal plan to slots that are no units, such as cluster centers."""
+    """The optimal plan to slots that are not units, such as cluster centres."""
     width, slots = distance.shape
     own = torch.full((width,), 1 / width, dtype=torch.float64)
     slot, source, mass = exact(distance, torch.arange(width), own, slot_mass)

@@ -19,7 +19,7 @@ from harness.core.seeding import numpy_generator
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 COLOR = 0.4
-"""Deviation of a color from gray, where three independent colors have 1."""
+"""Deviation of a colour from grey, where three independent colours have 1."""
 MOST_LEAVES = 64
 
 
@@ -46,7 +46,7 @@ def _noise(random: np.random.Generator, count: int, size: int) -> Array:
 
 
 def _leaves(random: np.random.Generator, size: int) -> Array:
-    """Discs and boxes, turned, of random colors on a ground; many small ones and few large ones."""
+    """Discs and boxes, turned, of random colours on a ground; many small ones and few large ones."""
     y, x = np.mgrid[:size, :size] / size
     ground = _grayer(random.standard_normal((1, 3, 1, 1)))[0]
     picture = np.broadcast_to(ground, (3, size, size)).copy()
@@ -66,7 +66,7 @@ def _grayer(colors: Array) -> Array:
 
 
 def drawing_flops(count: int, size: int) -> float:
-    """What drawing them costs: two Fourier transforms of each color, 5 n log2 n FLOPs for n values (Cooley and Tukey),
+    """What drawing them costs: two Fourier transforms of each colour, 5 n log2 n FLOPs for n values (Cooley and Tukey),
     and 20 FLOPs a pixel for each leaf."""
     values = size * size
     return count * (2 * 3 * 5 * values * float(np.log2(values)) + 20 * values * MOST_LEAVES / 4)

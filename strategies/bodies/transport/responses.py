@@ -10,14 +10,14 @@ from strategies.bodies.structure.groups import Group
 from strategies.bodies.structure.units import layer
 
 SIDE = 4
-"""Maps are averaged down to at most so many rows and columns: what a unit says where, at a price that can be paid."""
+"""Maps are averaged down to at most so many rows and columns: enough to see where a unit responds, and affordable."""
 
 
 @torch.no_grad()
 def responses(net: nn.Module, groups: list[Group], images: Tensor) -> dict[str, Tensor]:
-    """(width, d) by group name: what the first consumer of each width reads of each unit; one forward pass.
+    """(width, d) by group name: each unit's output, as the first layer that reads it receives it; one forward pass.
 
-    Of a width that no layer reads: what its last layer gives.
+    For a width that no layer reads, the output of its last layer.
 
     Args:
         net: in eval mode.

@@ -43,7 +43,7 @@ def test_an_encoder_layer_costs_the_same_where_torch_fuses_it() -> None:
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(nn.RNN, 1), (nn.GRU, 3), (nn.LSTM, 4)])
-def test_recurrent_layers_cost_their_products(kind: type[nn.RNNBase], gates: int) -> None:
+def test_recurrent_layers_cost_their_products(kind: Callable[..., nn.RNNBase], gates: int) -> None:
     net, x = kind(8, 16, 2, bidirectional=True), torch.randn(5, 3, 8, requires_grad=True)
     forward = 2 * 15 * gates * 16 * 2 * ((8 + 16) + (32 + 16))
     assert counted(lambda: net(x)) == forward

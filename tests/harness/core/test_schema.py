@@ -67,7 +67,8 @@ def test_the_json_schema_that_ships_is_what_the_models_give() -> None:
 
 
 def test_every_field_says_what_it_is() -> None:
-    for model in {*models(RunFile), EvalRecord, LearnRecord}:
+    every: set[type[BaseModel]] = {*models(RunFile), EvalRecord, LearnRecord}
+    for model in every:
         assert [name for name, field in model.model_fields.items() if not field.description] == [], model
 
 
@@ -90,7 +91,8 @@ def test_the_shipped_bundles_are_read_whole_and_written_again_as_they_are(bundle
             assert parse_record(record).record() == record
             assert not parse_record(record).model_extra
         if number == 0:
-            assert all(valid.is_valid(json.loads(text)) for text in (one.run, *lines[:20]))
+            assert valid.is_valid(json.loads(one.run))
+            assert all(valid.is_valid(json.loads(line)) for line in lines[:20])
 
 
 def test_a_record_leaves_out_what_it_has_nothing_to_say_of_and_keeps_what_it_does_not_know() -> None:
@@ -123,7 +125,8 @@ def test_a_run_of_an_earlier_version_becomes_one_of_this_and_a_later_one_is_refu
 def test_the_score_is_found_by_its_name_wherever_it_stands(metric: str) -> None:
     score, others = evaluated(metric, 0.25), [evaluated("cross_entropy", 3.0), evaluated("error_before", 0.9)]
     again = evaluated(metric, 0.5, after="b")
-    for order in ([score, *others, again], [again, *others, learn(), score]):
+    orders: list[list[EvalRecord | LearnRecord]] = [[score, *others, again], [again, *others, learn(), score]]
+    for order in orders:
         assert score_of(order, "a") is score
     assert score.error == as_error(metric, 0.25) == (0.25 if metric == "error" else 0.75)
     assert score_of(others, "a") is None

@@ -69,5 +69,5 @@ def test_the_constant_prediction_is_that_of_the_most_frequent_class() -> None:
 
 
 def _task(kind: Kind, classes: int) -> Task:
-    nothing = Examples(np.empty(0), np.empty(0))
+    nothing = Examples(np.empty(0, np.uint8), np.empty(0))
     return Task("a", 2000, "x", kind, classes, Provenance.REAL, Phase.DEVELOPMENT, lambda split: nothing)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -19,7 +20,7 @@ from harness.learning import pretraining
 from harness.learning.pretraining import Pretraining, Progress, pretrain, pretraining_of
 
 
-def plan(budget: str = "4ep", **changed: object) -> Pretraining:
+def plan(budget: str = "4ep", **changed: Any) -> Pretraining:
     return replace(Pretraining(tiny.bars(), tiny.net(), size=16, budget=Budget.parse(budget)), **changed)
 
 

@@ -1,6 +1,7 @@
 """What is written goes before a named recipe, which goes before v1; and keys of runs stay what they were."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ clip = 2.0
 """
 
 
-def read(**changed: str) -> dict[str, object]:
+def read(**changed: Any) -> dict[str, object]:
     return read_recipes(TEXT, place="here")["mine"].entry(**{"net": "n", "body": "dense", "band": "to_10k"} | changed)
 
 

@@ -1,4 +1,4 @@
-"""The training loop's parts: its optimizer is plain SGD, whatever form it takes for speed."""
+"""The training loop's parts: its optimiser is plain SGD, whatever form it takes for speed."""
 
 import copy
 import math

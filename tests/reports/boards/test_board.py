@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from reports.reading.frame import read
 
 
 def task(**changes):
-    fixed = {"name": "a", "year": 2000, "domain": "x", "kind": Kind.BINARY, "num_classes": 2,
+    fixed: dict[str, Any] = {"name": "a", "year": 2000, "domain": "x", "kind": Kind.BINARY, "num_classes": 2,
              "provenance": Provenance.REAL, "phase": Phase.DEVELOPMENT, "load": lambda split: None}  # fmt: skip
     return Task(**(fixed | changes))
 

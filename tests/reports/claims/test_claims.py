@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 import zlib
+from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
@@ -40,15 +41,15 @@ class Answer(NamedTuple):
     verdict: str
     here: str
     said: str
-    estimate: Estimate
-    cells: list
+    estimate: Estimate | None
+    cells: Sequence[tuple[str, str]]
     finding: Finding
 
 
 def finding(board, name):
     one = evaluate_claim(next(claim for claim in claims() if claim.id == name), board)
     quantity = one.quantity
-    return Answer(alone(one, LIKE), alone(one, HERE), one.text, quantity and quantity.here, one.cells, one)
+    return Answer(alone(one, LIKE), alone(one, HERE), one.text, quantity.here if quantity else None, one.cells, one)
 
 
 def test_every_claim_has_a_test_a_threshold_and_a_source():

@@ -1,14 +1,4 @@
-"""The page in a real browser: nothing leaves it, filters and sorting and hover work, and everybody can use it.
-
-Needs Chromium and node; the npm packages are pinned in ``browser/package-lock.json``. Without them these tests say *not
-run*; with ``CI=true`` not running is failing.
-"""
-
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
+"""The page in a real browser: nothing leaves it, filters and sorting and hover work, and everybody can use it."""
 
 import numpy as np
 import pytest
@@ -18,7 +8,6 @@ from reports.publishing.report import write_report
 from reports.reading.frame import read
 from reports.statistics.student import here
 
-HERE = Path(__file__).parent / "browser"
 NASTY = [
     "<script>globalThis.hacked = 1</script>",
     'it\'s "quoted" & $x^2$ {brace}',
@@ -27,33 +16,13 @@ NASTY = [
 ]
 
 
-def not_run(why):
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"not run: {why}")
-    pytest.skip(f"not run: {why}")
-
-
 @pytest.fixture(scope="session")
-def browse():
+def browse(chromium):
     """Opens a report in Chromium and returns what was seen."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        not_run("no chromium; on Debian: apt-get install chromium")
-    if not shutil.which("node") or not shutil.which("npm"):
-        not_run("no node; on Debian: apt-get install nodejs npm")
-    if not (HERE / "node_modules").is_dir():
-        done = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            not_run(f"no npm packages: {done.stderr[-300:]}")
 
     def look(report, folder, *widths):
         folder.mkdir(parents=True, exist_ok=True)
-        command = ["node", str(HERE / "look.mjs"), chromium, str(report), str(folder), *widths]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout)
+        return chromium("look.mjs", report, folder, *widths)
 
     return look
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from reports.published.conditions import TRAINING
 from reports.published.protocols import protocols
 from reports.publishing.export import export
 
-CIFAR = {"name": "cifar10", "year": 2009, "domain": "object", "kind": "multiclass", "num_classes": 10,
+CIFAR: dict[str, Any] = {"name": "cifar10", "year": 2009, "domain": "object", "kind": "multiclass", "num_classes": 10,
          "provenance": "real", "phase": "development",
          "sizes": {"train": 50_000, "dev": 5_000, "dev_test": 5_000, "test": 10_000}}  # fmt: skip
 RESNET20 = "12fca82f0bebc4135bf1f32f6e3710e61d5108578464b84fd6d7f5c1b04036c8"
@@ -69,7 +70,7 @@ def test_fewer_training_images_are_another_condition_only_for_who_learns(one, tm
     assert {"budget", "training recipe"} <= set(pruned["unknown"].split(", "))
 
 
-DIGITS = [
+DIGITS: list[dict[str, Any]] = [
     {"name": f"mnist-{k + 1}of5", "year": 1998, "domain": "OCR", "kind": "binary", "num_classes": 2,
      "provenance": "real", "phase": "development",
      "sizes": {"train": 12_000, "dev": 1_200, "dev_test": 1_200, "test": 2_000}}
@@ -157,12 +158,13 @@ def test_cells_beside_a_reference_name_what_differs_and_are_judged_by_their_spre
         return export([tmp_path / out], tmp_path / f"{out}.tar.xz").file
 
     run("mine", 3, 0.2)
-    for name, error, changes, verdict, why in [
+    cases: list[tuple[str, float, dict[str, Any], str, str]] = [
         ("close", 0.2005, {}, "within spread", "seeds"),
         ("far", 0.3, {}, "differs", "seeds"),
         ("older", 0.3, {"setting": {"protocol_version": 0}}, "not judged", "protocol 1, the reference's 0"),
         ("elsewhere", 0.2005, {"fingerprint": "e" * 64}, "within spread", "by name and size only"),
-    ]:
+    ]
+    for name, error, changes, verdict, why in cases:
         bundle = run(name, 3, error, **changes)
         (row,) = comparison([tmp_path / "mine"], [str(bundle)]).references.frame.to_dict("records")
         assert row["verdict"] == verdict

@@ -3,7 +3,10 @@
 import csv
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,10 +16,12 @@ from harness.core.errors import UserError
 from reports.boards.board import boards
 from reports.figures.style import COLORS, FAMILIES, looks
 from reports.page import words
+from reports.page.strip import strip
 from reports.publishing.report import write_report
 from reports.publishing.summary import summary
 from reports.reading.frame import read
 from reports.tables.curves import curves
+from reports.tables.optimal import optimal_table
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,7 @@ def test_what_could_pay_for_too_few_tasks_is_shown_apart_and_on_no_front(one, tm
     one(tmp_path, "finetune", "1ep", 0)
     one(tmp_path, "ot_fused(keep=0.5)", "1ep", 0, infeasible=["font_glyphs", "mnist_5k"])
     table = curves(boards(read([tmp_path]))[0]).set_index("strategy")
-    assert table.loc["ot_fused(keep=0.5)", "error"] < table.loc["finetune", "error"]
+    assert table["error"]["ot_fused(keep=0.5)"] < table["error"]["finetune"]
     assert not table.loc["ot_fused(keep=0.5)", "on_front"]
     page = write_report([tmp_path], tmp_path / "out").read_text()
     assert "6 of 8 (apart)" in page
@@ -160,8 +165,9 @@ def test_no_interval_of_an_error_passes_zero_or_one(one, facts, tmp_path):
         for seed in range(2):
             one(tmp_path, strategy, "1ep", seed, error_of=error, tasks=facts[:2])
     board = boards(read([tmp_path]))[0]
-    for row in curves(board).itertuples():
-        assert 0 <= row.low <= row.error <= row.high <= 1
+    ends = curves(board)[["low", "error", "high"]].to_numpy(float)
+    assert ((ends >= 0) & (ends <= 1)).all()
+    assert (np.diff(ends, axis=1) >= 0).all()
 
 
 def test_mixed_streams_and_settings_are_kept_apart(one, tmp_path):
@@ -221,5 +227,27 @@ def test_a_family_keeps_its_color_whatever_else_is_there():
 
 
 def test_every_registered_strategy_is_explained_to_who_reads_the_page():
-    ours = {name for name, entry in entries("strategies").items() if entry.value.startswith("strategies.")}
-    assert set(words.FAMILIES) == ours
+    board: Any = SimpleNamespace(labels=[f"{name}(x=1)" for name in entries("strategies")])
+    assert all(meaning and "``" not in meaning for _, meaning in words.terms([board]))
+    assert {name for name, _ in words.terms([board])} >= set(entries("strategies"))
+
+
+def test_a_strip_marks_what_is_over_fewer_tasks_and_says_why_a_leader_may_be_higher(one, facts, tmp_path):
+    hard = facts[0]["name"]
+    for seed in range(2):
+        one(tmp_path / "runs", "finetune", "1ep", seed, error_of=lambda *_: 0.3)
+        one(tmp_path / "runs", "ridge", "1ep", seed, infeasible=[hard], error_of=lambda *_: 0.4)
+    (board,) = boards(read([tmp_path / "runs"]))
+    shown = strip(board, curves(board), looks(board.labels))
+    cells = {row["label"]: row["cells"][0] for row in shown["rows"]}
+    assert (cells["finetune"]["part"], cells["ridge"]["part"]) == ("", "7/8")
+    page = write_report([tmp_path / "runs"], tmp_path / "out").read_text()
+    assert "<small>7/8</small>" in page
+    assert "pair by pair" in page
+
+
+def test_who_cannot_be_told_from_any_other_is_said_in_three_words(one, tmp_path):
+    for place, strategy in enumerate(("finetune", "ridge", "ncm", "knn")):
+        one(tmp_path, strategy, "1ep", 0, error_of=lambda *_, place=place: 0.3 + place / 100)
+    (board,) = boards(read([tmp_path]))
+    assert optimal_table(board).frame["alike"].tolist() == ["all 3 others"]

@@ -89,7 +89,9 @@ def test_nothing_in_a_bundle_names_a_folder_or_a_machine(one, tmp_path):
     assert b"ada" not in content.replace(b"metadata", b"")
     assert b'File \\"finetune.py\\", line 3' in content
     with tarfile.open(made) as tar:
-        run = json.load(tar.extractfile(next(name for name in tar.getnames() if name.endswith("run.json"))))
+        file = tar.extractfile(next(name for name in tar.getnames() if name.endswith("run.json")))
+        assert file is not None
+        run = json.load(file)
     assert run["spec"]["stream"] == "folder:stream.toml"
     assert run["hardware"] == {"cpu": "Example CPU", "cores": 2, "system": "Linux x86_64"}
     assert (read([made]).runs["error"] == read([tmp_path / "runs"]).runs["error"]).all()

@@ -1,6 +1,7 @@
 """Whatever a run folder holds, the report says what it can and never fails."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -66,9 +67,8 @@ def test_one_page_of_all_of_them(one, tmp_path):
         run = json.loads((folder / "run.json").read_text())
         change(path, value)(run)
         (folder / "run.json").write_text(json.dumps(run))
-    for place, values in enumerate(
-        [{"value": "text"}, {"n": "many"}, {"flops": "x"}, {"index": "0"}, {"status": None}]
-    ):
+    odd: list[dict[str, Any]] = [{"value": "text"}, {"n": "many"}, {"flops": "x"}, {"index": "0"}, {"status": None}]
+    for place, values in enumerate(odd):
         odd_records(one(tmp_path, "finetune", "1ep", place), **values)
     text = write_report([tmp_path], tmp_path / "out").read_text()
     assert f"{len(ODD) + 5} run folders" in text

@@ -19,7 +19,7 @@ def test_chance_is_one_minus_one_over_k_and_unknown_for_multilabel():
 
 
 def test_guessing_scores_one_in_units_of_guessing():
-    assert list(metrics.chance_normalized([0.9, 0.25], [0.9, 0.5])) == [1.0, 0.5]
+    assert list(metrics.chance_normalised([0.9, 0.25], [0.9, 0.5])) == [1.0, 0.5]
 
 
 @given(points)

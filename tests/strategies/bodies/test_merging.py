@@ -41,7 +41,7 @@ def test_a_net_merged_with_a_permuted_copy_of_itself_computes_the_same(
     groups = widths(net)
     other = shuffled(net, groups)
     torch.testing.assert_close(other(images), net(images), rtol=1e-4, atol=1e-4)
-    assert not torch.equal(other.get_submodule("stem").weight, net.get_submodule("stem").weight)
+    assert not torch.equal(other.get_parameter("stem.weight"), net.get_parameter("stem.weight"))
     mixed = copy.deepcopy(net)
     mixed.load_state_dict(averaged([net.state_dict(), other.state_dict()]))
     assert (mixed(images) - net(images)).abs().max() > 0.1, "without matching another net comes out"

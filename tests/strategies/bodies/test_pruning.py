@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -93,7 +94,7 @@ def test_filter_pruning_leaves_stream_stem_and_features_untouched() -> None:
         if isinstance(module, nn.Conv2d):
             inside = name.endswith((".conv1", ".conv2"))
             assert smaller[name].out_channels == module.out_channels // (2 if inside else 1), name
-    assert torch.equal(smaller["conv1"].weight, net.get_submodule("conv1").weight)
+    assert torch.equal(smaller["conv1"].weight, net.get_parameter("conv1.weight"))
 
 
 def test_what_stays_is_not_changed(small_net: Callable[..., nn.Module]) -> None:
@@ -102,7 +103,8 @@ def test_what_stays_is_not_changed(small_net: Callable[..., nn.Module]) -> None:
     kept = kept_units(net, 16, groups, Pruning(keep=0.5))
     smaller = pruned(net, 16, "filter", Pruning(keep=0.5))
     rows, columns = kept["blocks.0.conv2"], kept["blocks.0.conv1"]
-    before, after = net.get_submodule("blocks.0"), smaller.get_submodule("blocks.0")
+    before: Any = net.get_submodule("blocks.0")
+    after: Any = smaller.get_submodule("blocks.0")
     assert torch.equal(after.conv2.weight, before.conv2.weight[rows][:, columns])
     assert torch.equal(after.conv3.weight, before.conv3.weight[:, rows])
     for entry in ("weight", "bias", "running_mean", "running_var"):
@@ -197,7 +199,7 @@ def test_one_threshold_takes_most_where_scores_are_low_and_empties_no_width(
 
 def test_a_global_threshold_does_not_see_the_scale_of_a_layer(small_net: Callable[..., nn.Module]) -> None:
     net, scaled = small_net(), small_net()
-    scaled.get_submodule("blocks.1.conv1").weight.data *= 100
+    scaled.get_parameter("blocks.1.conv1.weight").data *= 100
     pruning = Pruning(keep=0.6, allocation="global")
     sets = [kept_units(one, 16, prunable(one, 16, "channel"), pruning) for one in (net, scaled)]
     # Only the widths that the layer consumes could tell, and no score reads those.

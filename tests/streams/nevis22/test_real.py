@@ -17,6 +17,7 @@ from harness.config.registry import make
 from harness.core.errors import UserError
 from harness.core.task import Provenance, Split
 from streams.data.idx import read_idx
+from streams.data.images import SIDE
 from streams.data.official import halved_validation, official_splits
 from streams.nevis22 import nevis22, real
 from streams.nevis22.real import READERS, fashion_mnist, own_folder
@@ -85,7 +86,7 @@ def test_files_of_torchvision_are_read_and_cut_70_15_15(tmp_path) -> None:
 
 def test_real_images_are_stored_with_the_side_that_is_asked_for(tmp_path) -> None:
     _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
-    small, usual = (nevis22(source="real", tasks=["mnist"], **side) for side in ({"side": 28}, {}))
+    small, usual = (nevis22(source="real", tasks=["mnist"], side=side) for side in (28, SIDE))
     images = small.tasks[0].load(Split.TEST).images
     assert images.shape == (30, 28, 28, 3)
     assert set(np.unique(images)) <= {255, *range(0, 200, 20)}, "nothing was resampled"
