@@ -36,7 +36,14 @@ def test_the_first_recipe_is_shown_by_whether_the_body_keeps_its_statistics(
 def test_without_a_name_the_recipe_is_that_of_a_learner_that_names_none(harness: Harness) -> None:
     shown = json.loads(harness("show", "recipe", "--json").stdout)
     assert shown == json.loads(harness("show", "recipe", "v3", "--json").stdout)
-    assert shown["bands"]["to_10k"]["optimiser"] == "adamw"
+
+
+def test_a_recipe_is_shown_as_it_is_for_the_net(harness: Harness) -> None:
+    bands = [
+        json.loads(harness("show", "recipe", "v3", "--backbone", net, "--json").stdout)["bands"]
+        for net in ("resnet50_half", "efficientnet_lite0")
+    ]
+    assert [one["to_10k"]["optimiser"] for one in bands] == ["adamw", "sgd"]
 
 
 def test_a_recipe_that_is_not_there_is_refused_with_those_that_are(harness: Harness) -> None:
