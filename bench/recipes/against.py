@@ -3,7 +3,7 @@
     python -m bench.recipes.against --out DIR --stream folder:FILE [--net NET]     # what DIR lacks, and the tables
 
 Each body is trained by the default recipe and by the hand-made ``v2``, and keeps its frozen start (``choose=start``: a
-ridge head on as many images as half of the budget pays for). All tasks of the stream and two emulated ones, at most 150
+ridge head on as many images as half of the budget pays for). All tasks of the stream and an emulated one, at most 150
 training images each; seeds that no recipe was chosen on. Differences are paired by task and seed; seeds are averaged
 first, and the interval is Student's over tasks.
 """
@@ -17,6 +17,7 @@ import pandas as pd
 from bench.recipes.choice import Mean
 from bench.recipes.rungs import NETS, Rung, stream_file
 from bench.recipes.space import strategy
+from harness.config.registry import canonical, make
 from harness.config.suite import Suite, build_suite
 from harness.core.errors import UserError
 from harness.notebook import load
@@ -40,10 +41,9 @@ def suite(net: str, given: Path, folder: Path) -> Suite:
     """All runs on ``net``; the streams are declared below ``folder``."""
     _, tasks = declared_tasks(given)
     names = tuple(task.name for task, _, _ in tasks)
-    rung = Rung("under_1k", BUDGETS[0], names, EMULATED, emulated_seed=7)
-    streams = [one.replace("train=400", f"train={TRAIN}") for one in rung.streams(given, folder)]
+    rung = Rung("under_1k", BUDGETS[0], names, EMULATED, emulated_seed=7, train=TRAIN)
     return build_suite(
-        name="against", about="", streams=streams,
+        name="against", about="", streams=rung.streams(given, folder),
         strategies=[strategy(body, way) for body in BODIES for way in WAYS.values()],
         budgets=list(BUDGETS), seeds=list(SEEDS), setting=rung.setting(net),
     )  # fmt: skip
@@ -66,7 +66,8 @@ def table(tasks: pd.DataFrame) -> Iterator[str]:
 
 
 def _cell(tasks: pd.DataFrame, written: str, budget: str) -> pd.DataFrame:
-    rows = tasks[(tasks.strategy == written) & (tasks.budget == budget) & tasks.error.notna()]
+    label = str(canonical(written, make("strategies", written)))  # Without what is the default anyway.
+    rows = tasks[(tasks.strategy == label) & (tasks.budget == budget) & tasks.error.notna()]
     return rows.set_index(["task", "seed"])[["error", "chosen"]]
 
 

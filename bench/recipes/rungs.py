@@ -39,6 +39,7 @@ class Rung:
         best: so many trials go on to it: the best for all bodies together, beside the best for the body itself and the
             known competent one; None: all trials are on it.
         check: its seeds are others than those that recipes are chosen on.
+        train: training images a task at most.
     """
 
     band: Band
@@ -49,6 +50,7 @@ class Rung:
     seed: int = 0
     best: int | None = None
     check: bool = False
+    train: int = TRAIN
 
     def streams(self, given: Path, folder: Path) -> list[str]:
         """The streams as they are written; the part of ``given`` is declared below ``folder``."""
@@ -56,7 +58,7 @@ class Rung:
         found = [real] if self.real else []
         if self.emulated:
             found.append(str(Written("nevis22", {"tasks": list(self.emulated), "seed": self.emulated_seed})))
-        return [str(Written("capped", {"stream": one, "train": TRAIN})) for one in found]
+        return [str(Written("capped", {"stream": one, "train": self.train})) for one in found]
 
     def setting(self, net: str) -> Setting:
         return Setting(backbone=net, precision="bf16" if PRECISION[net] == "bf16" else "fp32")

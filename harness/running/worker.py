@@ -36,7 +36,7 @@ def work(spec: RunSpec, out: Path, device: str, retry_failed: bool, memo: Path |
     """Run ``spec``; send each :class:`Message`, and last one word: ``done``, ``busy`` or ``failed: <reason>``.
 
     Args:
-        kept: the folder of what the runs of this suite work out for each other, where there are others.
+        memo: the folder in which the runs of this suite share what they compute; None for one run alone.
     """
     _listen_to_signals(memo)
     torch.set_num_threads(1)

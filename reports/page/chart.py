@@ -9,13 +9,14 @@ import pandas as pd
 
 from reports.boards.answer import MOST
 from reports.boards.board import ENOUGH, Board
+from reports.figures.axes import ROOM
 from reports.figures.style import COLORS, Look
 from reports.page.document import marker_path
 from reports.statistics.metrics import SLACK
 from reports.statistics.student import NOISE, quantile
 from reports.tables.curves import budget_costs
 
-CONSTANTS = {"most": MOST, "slack": SLACK, "noise": NOISE, "enough": ENOUGH}
+CONSTANTS = {"most": MOST, "slack": SLACK, "noise": NOISE, "enough": ENOUGH, "room": ROOM}
 """What the page's script decides by, as Python does."""
 
 

@@ -125,7 +125,7 @@ function draw(board) {
 // As reports.figures.axes.window: all points, and as much of their intervals as leaves the points apart.
 function within(points, ends) {
   const low = Math.min(...points), high = Math.max(...points);
-  const reach = Math.max(0.6 * (high - low), 0.1 * Math.abs(high));
+  const reach = Math.max(data.room * (high - low), 0.1 * Math.abs(high));
   const bottom = Math.max(Math.min(low, ...ends), low - reach), top = Math.min(Math.max(high, ...ends), high + reach);
   const pad = 0.04 * (top - bottom) || 0.01;
   return [Math.max(0, bottom - pad), top + pad];

@@ -1,6 +1,6 @@
 """Which earlier task is most like this one? That whose net tells this task's classes apart best, by nearest neighbours.
 
-NEVIS'22's dynamic learner (arXiv 2211.11747): a 5-nearest-neighbor classifier on the features of each candidate, two
+NEVIS'22's dynamic learner (arXiv 2211.11747): a 5-nearest-neighbour classifier on the features of each candidate, two
 thirds of the images its examples and one third its questions. Other than there, the pretrained net is a candidate
 too, batch norm keeps its running statistics, and all of it is charged, to the phase ``search``.
 """

@@ -4,9 +4,10 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from bench.recipes import choice, file
+from bench.recipes import against, choice, file
 from bench.recipes.file import Row
 from bench.recipes.rungs import BODIES, RUNGS, in_order
 from bench.recipes.space import RATES, strategy, trials
@@ -121,3 +122,20 @@ def test_the_recipe_that_ships_is_what_the_trials_that_ship_choose() -> None:
         pytest.skip("the search is not through")
     assert shipped[NAME] == tomllib.loads(text(file.read()))[NAME]
     assert file.TRIALS.stat().st_size < 300_000
+
+
+def test_the_chosen_recipe_is_paired_with_the_others_on_the_tasks_that_all_could_pay_for() -> None:
+    errors = {
+        "finetune": (0.2, 0.3, 0.1),
+        "finetune(recipe=v2)": (0.3, 0.4, None),
+        "finetune(choose=start)": (0.2, 0.2, 0.9),
+    }
+    rows = [
+        {"strategy": label, "budget": "1ep", "task": task, "seed": seed, "error": error, "chosen": "end"}
+        for label, by_task in errors.items()
+        for task, error in zip("abc", by_task, strict=True)
+        for seed in against.SEEDS
+    ]
+    line = next(line for line in against.table(pd.DataFrame(rows)) if line.startswith("| `dense` | 1ep"))
+    assert line.startswith("| `dense` | 1ep | 0.250 | 0.350 | 0.200 | -10.0 (-10.0 to -10.0, n = 2) | +5.0 (")
+    assert line.endswith("0 of 9 |")
