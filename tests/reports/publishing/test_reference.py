@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.notation import parse
 from harness.config.suite import build_suite, load_suite
 from harness.running.runner import run
 from harness.storage.records import read_log
+from reports.boards.board import boards
 from reports.reading.bundle import read_bundle
+from reports.reading.frame import read
 
 REFERENCE = Path(__file__).parents[3] / "reports" / "reference"
 RECORDED = 4
@@ -36,3 +39,11 @@ def test_a_cell_of_the_reference_results_run_again_gives_what_is_on_record(strat
     errors = [{e["task"]: e["value"] for e in log if e.get("metric") == "error"} for log in (then, now)]
     # Another kind of processor sums in another order, which can turn a few of some hundred predictions.
     assert errors[0] == pytest.approx(errors[1], abs=0.02)
+
+
+def test_every_cell_of_the_default_suite_stands_in_a_reference():
+    suite, (board,) = load_suite("default"), boards(read([REFERENCE / "nevis-mini-half.tar.xz"]))
+    assert parse(str(board.setting["stream"])) == parse(suite.streams[0])
+    assert board.setting["backbone"] == suite.setting.backbone
+    assert {*board.cells} == {(one, str(budget)) for one in suite.strategies for budget in suite.budgets}
+    assert board.seeds == [*suite.seeds]
