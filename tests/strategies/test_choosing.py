@@ -60,3 +60,22 @@ def test_a_named_recipe_starts_heads_clips_and_is_charged_within_the_budget(run:
     assert one.meter.spent_flops <= one.meter.flops_budget
     assert one.accuracy() > run("finetune(recipe=v1)", epochs=0.3).learn().accuracy()
     assert one.task.sizes[Split.DEV] >= choosing.LEAST
+
+
+def test_where_the_loss_rose_a_solved_start_is_kept_without_asking_dev(run: Run) -> None:
+    torch.manual_seed(0)  # The weights of the small net are drawn.
+    start = run("finetune(recipe=v1, head_init=ridge, choose=start)", epochs=2, backbone=SMALL).learn()
+    torch.manual_seed(0)
+    one = run(f"{RUINED}, choose=steady)", epochs=2, backbone=SMALL).learn()
+    assert one.ctx.trainings[-1].chosen == "start"
+    assert one.accuracy() == start.accuracy()
+    assert one.meter.flops["validate"] == 0
+
+
+def test_where_the_loss_fell_or_nothing_was_solved_the_average_is_kept(run: Run) -> None:
+    calm = run("finetune(recipe=v1, head_init=ridge, lr=1e-6, head_lr=1e-6, choose=steady)", epochs=1, backbone=SMALL)
+    assert calm.learn().ctx.trainings[-1].chosen == "average"
+    unsolved = run("finetune(recipe=v1, lr=0.3, head_lr=10.0, choose=steady)", epochs=1, backbone=SMALL).learn()
+    (training,) = unsolved.ctx.trainings
+    assert training.loss_max > choosing.RISE * training.loss_first
+    assert training.chosen == "average"
