@@ -69,7 +69,7 @@ def trained(net: nn.Module, train: Train, data: Examples, task: Task, ctx: Conte
         else:
             end = train(net, ctx)
             if choice == "steady":
-                choice = _steady(ctx.trainings[before:], recipe)
+                choice = steady(ctx.trainings[before:], recipe)
     except Diverged:
         if not asked and choice != "steady":
             raise
@@ -80,7 +80,7 @@ def trained(net: nn.Module, train: Train, data: Examples, task: Task, ctx: Conte
     return end
 
 
-def _steady(trainings: Sequence[Trained], recipe: Settled) -> Choice:
+def steady(trainings: Sequence[Trained], recipe: Settled) -> Choice:
     """The average; where the loss rose, a start that was solved. One that was not knows nothing worth keeping."""
     rose = any(one.loss_max > RISE * one.loss_first for one in trainings)
     return "start" if rose and recipe.head_init != "zero" else "average"
