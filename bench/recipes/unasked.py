@@ -35,7 +35,7 @@ from streams.folder import declared_tasks
 FILE = Path(__file__).with_name("unasked.csv")
 KEPT: tuple[Choice, ...] = get_args(Choice)
 CANDIDATES: tuple[Unasked, ...] = ("end", "average", "steady")
-LOSSES = ("loss_first", "loss_max")
+LOSSES = ("loss_first", "loss_max", "diverged")
 BUDGETS = ("0.3ep", "1ep")
 SEEDS = (0, 1)
 TRAIN = 150
@@ -76,9 +76,10 @@ def rows(tasks: pd.DataFrame, net: str) -> pd.DataFrame:
         "net": net,
         "body": [names[label][0] for label in wanted.strategy],
         "kept": [names[label][1] for label in wanted.strategy],
-        **{name: wanted[name].to_numpy() for name in ("budget", "seed", "task", "error", *LOSSES)},
+        **{name: wanted[name].to_numpy() for name in ("budget", "seed", "task", "error", "loss_first", "loss_max")},
+        "diverged": (wanted.status == "diverged").to_numpy(),
     })  # fmt: skip
-    digits = dict.fromkeys(("error", *LOSSES), 5)
+    digits = dict.fromkeys(("error", "loss_first", "loss_max"), 5)
     return found.round(digits).sort_values([*found.columns[:6]], ignore_index=True)
 
 
@@ -120,7 +121,7 @@ def _paired(table: pd.DataFrame) -> pd.DataFrame:
     index = ["body", "budget", "task", "seed"]
     errors = table.pivot_table(index=index, columns="kept", values="error").reindex(columns=[*KEPT])
     losses = table[table.kept == "end"].set_index(index)[[*LOSSES]].reindex(errors.index)
-    rose = losses.loss_max > RISE * losses.loss_first
+    rose = losses.diverged.eq(True) | (losses.loss_max > RISE * losses.loss_first)
     return errors.assign(steady=errors.start.where(rose, errors.average), rose=rose).dropna()
 
 

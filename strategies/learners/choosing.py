@@ -82,7 +82,7 @@ def trained(net: nn.Module, train: Train, data: Examples, task: Task, ctx: Conte
 
 def steady(trainings: Sequence[Trained], recipe: Settled) -> Choice:
     """The average; where the loss rose, a start that was solved. One that was not knows nothing worth keeping."""
-    rose = any(one.loss_max > RISE * one.loss_first for one in trainings)
+    rose = any(one.diverged or one.loss_max > RISE * one.loss_first for one in trainings)
     return "start" if rose and recipe.head_init != "zero" else "average"
 
 

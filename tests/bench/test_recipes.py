@@ -147,7 +147,7 @@ def test_what_is_kept_unasked_is_best_on_average_over_tasks_that_every_way_could
     errors = {"end": (0.4, 0.2, 0.3, 0.0), "average": (0.3, 0.1, 0.1, None), "start": (0.1, 0.1, 0.35, 0.9)}
     tasks = pd.DataFrame([
         {"strategy": labels[kept], "budget": "1ep", "task": task, "seed": 0, "error": error, "loss_first": 1.0,
-         "loss_max": loss}
+         "loss_max": loss, "status": "done"}
         for kept, by_task in errors.items()
         for task, error, loss in zip("abcd", by_task, (*rose, 0), strict=True)
     ])  # fmt: skip
