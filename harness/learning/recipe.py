@@ -62,7 +62,8 @@ class Settled:
         head_share: share of the budget that extracting and solving may take.
         choose: which weights are kept: those at the ``end``, at the ``start``, their ``average`` (WiSE-FT, arXiv
             2109.01903), or what is best on ``dev``, where asking 64 images costs at most a tenth of the budget.
-            ``steady``: the average, but the start where the head was solved and the training loss rose on the way.
+            ``steady``: the average, but the start where the training loss rose on the way; the end where the head
+            starts from zero.
         choose_else: what is kept where dev is too dear to ask.
     """
 

@@ -81,9 +81,11 @@ def trained(net: nn.Module, train: Train, data: Examples, task: Task, ctx: Conte
 
 
 def steady(trainings: Sequence[Trained], recipe: Settled) -> Choice:
-    """The average; where the loss rose, a start that was solved. One that was not knows nothing worth keeping."""
+    """The average; where the loss rose, the start; where nothing was solved, so that the start knows nothing, the end."""
+    if recipe.head_init == "zero":
+        return "end"
     rose = any(one.diverged or one.loss_max > RISE * one.loss_first for one in trainings)
-    return "start" if rose and recipe.head_init != "zero" else "average"
+    return "start" if rose else "average"
 
 
 def _alike(end: nn.Module, start: Mapping[str, Tensor]) -> nn.Module:

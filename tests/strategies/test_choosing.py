@@ -76,10 +76,10 @@ def test_where_the_loss_rose_a_solved_start_is_kept_without_asking_dev(run: Run)
 
 @pytest.mark.parametrize(
     ("head_init", "loss_max", "diverged", "kept"),
-    [("ridge", 2.0, False, "start"), ("ridge", 1.2, False, "average"), ("zero", 2.0, False, "average"),
+    [("ridge", 2.0, False, "start"), ("ridge", 1.2, False, "average"), ("zero", 2.0, False, "end"),
      ("ncm", 1.2, True, "start")],
 )  # fmt: skip
-def test_where_the_loss_did_not_rise_or_nothing_was_solved_the_average_is_kept(
+def test_where_the_loss_did_not_rise_the_average_is_kept_and_where_nothing_was_solved_the_end(
     head_init, loss_max, diverged, kept
 ) -> None:
     one = Trained(steps=8, loss_first=1.0, loss_last=0.5, loss_max=loss_max, grad_norm_first=1.0, grad_norm_max=1.0,
