@@ -81,7 +81,7 @@ def trained(net: nn.Module, train: Train, data: Examples, task: Task, ctx: Conte
 
 
 def steady(trainings: Sequence[Trained], recipe: Settled) -> Choice:
-    """The average; where the loss rose, the start; where nothing was solved, so that the start knows nothing, the end."""
+    """The average; where the loss rose, the start; the end where the start knows nothing, as no head was solved."""
     if recipe.head_init == "zero":
         return "end"
     rose = any(one.diverged or one.loss_max > RISE * one.loss_first for one in trainings)
