@@ -18,7 +18,7 @@ def trainings_table(board: Board) -> Table:
     """A row for each strategy and budget whose records tell of losses; those before protocol 5 do not."""
     rows = []
     for label, budget in board.cells:
-        mine = board.rows[(board.rows["label"] == label) & (board.rows["budget"] == budget)]
+        mine = board.rows_of([(label, budget)])
         trained = mine[_column(mine, "loss_first").notna() | (mine["status"] == "diverged")]
         if trained.empty:
             continue
