@@ -46,14 +46,15 @@ docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
-# What a stranger gets: the wheel alone, in an environment that has nothing else, outside of this tree.
+# What a stranger gets: the wheel alone, in an environment and with a cache that have nothing else, outside of this tree.
 release-check: $(READY)
 	@rm -rf build/release build/lib build/bdist.* && mkdir -p build/release
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/release .
 	@rm -rf *.egg-info
 	@$(PYTHON) -m venv build/release/venv
 	@build/release/venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "$$(ls $$PWD/build/release/*.whl)[data]"
-	@cd build/release && venv/bin/harness --version && venv/bin/harness run smoke --out smoke && venv/bin/harness report smoke
+	@cd build/release && export NEVIS_HARNESS_CACHE=$$PWD/cache && venv/bin/harness --version \
+	&& venv/bin/harness data fetch resnet50_half && venv/bin/harness run smoke --out smoke && venv/bin/harness report smoke
 	@cd build/release && venv/bin/python -c "import harness; print(len(harness.load('reference').runs), 'reference runs read from', harness.__file__)"
 
 bench: $(READY)

@@ -56,7 +56,7 @@ EMULATED = f"capped(stream={f'nevis22(seed=5, tasks={TASKS.split(chr(44))!r})'!r
 def main(nets: tuple[str, ...], streams: tuple[str, ...], images: int, out: Path | None) -> None:
     """Print tables of errors, and differences to plain removal with their intervals over tasks."""
     torch.set_num_threads(1)
-    tasks = [_few(task, images) for stream in streams for task in opened(stream)]
+    tasks = [few(task, images) for stream in streams for task in opened(stream)]
     lines = []
     for line in _lines(nets, tasks, images):
         print(line, flush=True)
@@ -110,17 +110,17 @@ def _smaller(body: nn.Module, flops: float, transport: Transport | None) -> nn.M
 def _errors(body: nn.Module, backbone: Backbone, tasks: list[Task]) -> list[float]:
     ctx = Context(backbone, Setting(backbone=backbone.name, size=SIZE, precision="bf16"), 0, ComputeMeter())
     body = copy.deepcopy(body).to(memory_format=torch.channels_last)
-    return [_error(body, task, ctx) for task in tasks]
+    return [error(body, task, ctx) for task in tasks]
 
 
 @torch.inference_mode()
-def _error(body: nn.Module, task: Task, ctx: Context) -> float:
+def error(body: nn.Module, task: Task, ctx: Context) -> float:
     shown, asked = (ctx.features(body, task.load(split), name=task.name) for split in (Split.TRAIN, Split.TEST))
     scores = ridge_head(shown, task, ctx)(asked.values)
     return 100 * float((scores.argmax(dim=1).numpy() != asked.labels).mean())
 
 
-def _few(task: Task, images: int) -> Task:
+def few(task: Task, images: int) -> Task:
     """``task`` with at most so many images a split, drawn once and kept in memory."""
 
     def some(split: Split) -> Examples:

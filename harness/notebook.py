@@ -11,7 +11,7 @@ import pandas as pd
 from harness.core.errors import unknown
 from harness.running.study import Crew, Request, carry_out
 from reports.boards.board import boards
-from reports.publishing.report import write_report
+from reports.publishing.report import publish, tables_of
 from reports.publishing.summary import html, text
 from reports.reading.frame import Frames, read
 from reports.reading.shipped import shipped
@@ -123,15 +123,22 @@ class Results:
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=["board", "scope", "strategy", "budget", "gain", "low", "high", "n"])
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table of the report in full, by the stem of its file: ``curves``, ``gains``, ``claims``, ``runs``, ...
+
+        Where there are several boards, the name of each stands in front of its tables.
+        """
+        return {name: table.frame for name, table in tables_of(self._frames, boards(self._frames)).items()}
+
     def report(self, out: str | Path) -> Path:
         """Write the page, tables and figures below ``out``; gives the path of ``report.html``."""
-        return write_report(self.places, Path(out))
+        return publish(self._frames, boards(self._frames), Path(out))
 
     def __repr__(self) -> str:
-        return text(self._frames)
+        return text(self._frames, boards(self._frames))
 
     def _repr_html_(self) -> str:
-        return html(self._frames)
+        return html(self._frames, boards(self._frames))
 
 
 def _several(given: Several) -> tuple[str, ...]:

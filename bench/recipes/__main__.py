@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.recipes import choice, file
+from bench.recipes import choice, file, unasked
 from bench.recipes.file import Row
 from bench.recipes.rungs import BODIES, NETS, RUNGS, in_order, stream_file
 from bench.recipes.space import strategy, trials
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     for line in lines(rows):
         print(line)
     if asked.write:
-        put(rows)
+        put(rows, unasked.read())
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ BUDGETS = ("1ep", "10ep")
 
 SEEDS = (2, 3, 4)
 TRAIN = 150
-EMULATED = ("uiuc_texture",)
+EMULATED = ("kth_tips_2b",)
 
 
 def suite(net: str, given: Path, folder: Path) -> Suite:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from bench.recipes import unasked
 from bench.recipes.choice import chosen, options_of
 from bench.recipes.file import Row
 from bench.recipes.rungs import NETS
@@ -16,10 +19,11 @@ TARGET = Path(__file__).parents[2] / "strategies" / "recipes.toml"
 COMMAND = "python -m bench.recipes --choose --write"
 
 
-def text(rows: Iterable[Row]) -> str:
+def text(rows: Iterable[Row], kept: pd.DataFrame) -> str:
     """The recipe as TOML: for any net what the first net got, then what each net, band and body got for itself.
 
-    A band nobody searched has what the band below it has, and the recipe is then provisional.
+    A band nobody searched has what the band below it has, and the recipe is then provisional. ``kept``, the table of
+    :mod:`bench.recipes.unasked`, says what is kept where dev chooses and is too dear to ask.
     """
     rows = list(rows)
     found = [one for net in NETS for one in chosen(rows, net)]
@@ -31,9 +35,11 @@ def text(rows: Iterable[Row]) -> str:
         for band in BANDS:
             latest = by_band.get(band, latest)
             fits: dict[str, Any] = {} if for_any else {"nets": [net]}
-            tables.append(_entry({**fits, "bands": [band]}, options_of(latest.trial)))
-            for body, trial in sorted(latest.apart.items()):
-                tables.append(_entry({**fits, "bodies": [body], "bands": [band]}, options_of(trial)))
+            for bodies, trial in (({}, latest.trial), *(({"bodies": [b]}, t) for b, t in sorted(latest.apart.items()))):
+                options = dict(options_of(trial))
+                if options.get("choose") == "dev":
+                    options["choose_else"] = unasked.choose(kept, net)
+                tables.append(_entry({**fits, **bodies, "bands": [band]}, options))
     nets = " and ".join(dict.fromkeys(one.net for one in found))
     about = (
         f"Chosen by a search on development data, the same space and number of trials for every body; on {nets}. "
@@ -45,11 +51,11 @@ def text(rows: Iterable[Row]) -> str:
     return "\n".join([f"[{NAME}]", f"about = {json.dumps(about)}", *head, *tables]) + "\n"
 
 
-def put(rows: Iterable[Row], target: Path = TARGET) -> None:
+def put(rows: Iterable[Row], kept: pd.DataFrame, target: Path = TARGET) -> None:
     """Write the recipe into ``target``, in the place of the one of that name."""
     before = target.read_text(encoding="utf-8")
     rest = re.sub(rf"(?ms)^\[{NAME}\]\n.*?(?=^\[(?!\[?{NAME}[.\]])|\Z)", "", before).rstrip("\n")
-    target.write_text(f"{rest}\n\n{text(rows)}", encoding="utf-8")
+    target.write_text(f"{rest}\n\n{text(rows, kept)}", encoding="utf-8")
 
 
 def _entry(fits: Mapping[str, Any], options: Mapping[str, Any]) -> str:

@@ -1,6 +1,9 @@
 """Make results readable: the page, published numbers beside ours, a file to share, and a recommendation."""
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,14 +61,30 @@ def report(
     A text marks its numbers with the table, column and row they come from:
       <!--= curves[error] strategy=finetune; budget=1ep -->0.312<!--/-->
     """
-    from reports.publishing.report import write_report
-    from reports.publishing.summary import summary
+    from reports.boards.board import boards
+    from reports.publishing.report import publish
+    from reports.publishing.summary import text
+    from reports.reading.frame import read
+    from reports.reading.only import only_labels
 
-    page = write_report(
-        list(given), out or _beside(given[0]), only=only, results=results, picture=picture, unpaid=unpaid
-    )
-    click.echo(summary(given, only=only, unpaid=unpaid))
+    # Read once: page and terminal are about the same results, also while runs go on.
+    with _seldom_collected():
+        frames = only_labels(read(given), only)
+        found = boards(frames, unpaid=unpaid)
+        page = publish(frames, found, out or _beside(given[0]), results=results, picture=picture)
+    click.echo(text(frames, found))
     click.echo(f"report: {page}", err=True)
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Records stay to the end of a report: to look through all of them for cycles often took an eighth of its time."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(100_000, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _beside(given: Path) -> Path:

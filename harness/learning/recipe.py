@@ -20,6 +20,8 @@ Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "linear", "constant"]
 HeadStart = Literal["zero", "ncm", "ridge", "probe"]
 Choice = Literal["end", "start", "average"]
+Unasked = Choice | Literal["steady"]
+"""What can be kept without asking dev."""
 
 CURRENT = "v3"
 """The recipe of a learner that names none. It enters the key of a run: ``finetune`` by another is another run."""
@@ -60,6 +62,8 @@ class Settled:
         head_share: share of the budget that extracting and solving may take.
         choose: which weights are kept: those at the ``end``, at the ``start``, their ``average`` (WiSE-FT, arXiv
             2109.01903), or what is best on ``dev``, where asking 64 images costs at most a tenth of the budget.
+            ``steady``: the average, but the start where the training loss rose on the way; the end where the head
+            starts from zero.
         choose_else: what is kept where dev is too dear to ask.
     """
 
@@ -80,8 +84,8 @@ class Settled:
     head_init: HeadStart = "zero"
     head_penalty: float | Literal["loo"] = 1.0
     head_share: float = 0.3
-    choose: Choice | Literal["dev"] = "end"
-    choose_else: Choice = "end"
+    choose: Unasked | Literal["dev"] = "end"
+    choose_else: Unasked = "end"
 
     @property
     def augmentation(self) -> Augment | None:
@@ -218,8 +222,8 @@ class LearnerRecipe(Recipe):
     head_init: HeadStart | None = None
     head_share: float | None = None
     head_penalty: float | Literal["loo"] | None = None
-    choose: Choice | Literal["dev"] | None = None
-    choose_else: Choice | None = None
+    choose: Unasked | Literal["dev"] | None = None
+    choose_else: Unasked | None = None
 
 
 V1: dict[str, Any] = {field.name: field.default for field in fields(Settled)[2:]} | {"norm": "auto", "clip": "off"}

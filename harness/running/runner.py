@@ -166,7 +166,8 @@ def _learn(
             strategy.learn(task.for_learning(), ctx)
         _check_spent(meter, task)
         status = TaskStatus(meter.stopped or meter.exhausted or TaskStatus.DONE)
-        if ctx.trainings and ctx.trainings[-1].diverged:
+        # A net whose start was kept has not ended above it; its losses are on record all the same.
+        if ctx.trainings and ctx.trainings[-1].diverged and ctx.trainings[-1].chosen != "start":
             status = TaskStatus.DIVERGED
     except Infeasible:
         status = TaskStatus.INFEASIBLE

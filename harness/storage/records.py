@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from harness.core.schema import UNREPEATED, Record
 
+_COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def line_of(record: Mapping[str, Any]) -> str:
     """One line of ``events.jsonl``: compact JSON with sorted keys, closed by ``crc32`` of that JSON without it.
@@ -15,7 +17,7 @@ def line_of(record: Mapping[str, Any]) -> str:
     Raises:
         ValueError: a value is infinite or not a number; write None instead.
     """
-    text = json.dumps(dict(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = _COMPACT.encode(dict(record))
     return f'{text[:-1]}{"," if record else ""}"crc32":{zlib.crc32(text.encode())}}}\n'
 
 

@@ -1,6 +1,7 @@
 """What can be compared? A board: runs of the same tasks in the same setting, as tables of tasks x seeds."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Literal
@@ -80,6 +81,25 @@ class Board:
         """Every (strategy, budget) that was run, in the order of labels and budgets."""
         return [(label, budget) for label in self.labels for budget in self.budgets if (label, budget) in self._rows_of]
 
+    def rows_of(self, cells: Iterable[tuple[str, str]]) -> pd.DataFrame:
+        """The rows of these (strategy, budget), in the order of ``rows``."""
+        places = [self._rows_of[cell] for cell in set(cells) if cell in self._rows_of]
+        return self.rows.iloc[np.sort(np.concatenate(places)) if places else []]
+
+    @cached_property
+    def prediction_flops(self) -> dict[str, float]:
+        """FLOPs of one prediction of each strategy, mean over tasks: what evaluation was metered at, over its images.
+
+        nan where nothing was evaluated.
+        """
+        return {label: self._prediction_flops(label) for label in self.labels}
+
+    def _prediction_flops(self, label: str) -> float:
+        part = self.rows_of((label, budget) for budget in self.budgets)
+        part = part[part["n"] > 0]
+        each = (part["flops_evaluate"] / part["n"]).replace([0, math.inf], math.nan).dropna()
+        return float(each.groupby(part["index"]).mean().mean()) if len(each) else math.nan
+
     def values(self, label: str, budget: str, column: str = "error") -> Floats:
         """(tasks, seeds) of a column of ``rows``; nan where there is none. The caller's own copy."""
         key = (label, budget, column)
@@ -91,14 +111,20 @@ class Board:
     def _tables(self) -> dict[tuple[str, str, str], Floats]:
         return {}
 
+    @cached_property
+    def _spots(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Of each of ``rows``, the row and column in a table of tasks x seeds."""
+        return (
+            pd.Index(self.tasks["index"]).get_indexer(pd.Index(self.rows["index"])),
+            pd.Index(self.seeds).get_indexer(pd.Index(self.rows["seed"])),
+        )
+
     def _table(self, label: str, budget: str, column: str) -> Floats:
         table = np.full((len(self.tasks), max(1, len(self.seeds))), math.nan)
         places = self._rows_of.get((label, budget))
         if places is not None:
-            part = self.rows.iloc[places]
-            row = pd.Index(self.tasks["index"]).get_indexer(pd.Index(part["index"]))
-            seed = pd.Index(self.seeds).get_indexer(pd.Index(part["seed"]))
-            table[row, seed] = part[column].to_numpy(float)
+            task, seed = (spots[places] for spots in self._spots)
+            table[task, seed] = self.rows[column].to_numpy(float)[places]
         return table
 
     def images(self, budget: str) -> Floats:
@@ -106,7 +132,8 @@ class Board:
 
         By the FLOPs that a task might spend; in seconds and for a whole stream, by the most that a run has spent.
         """
-        part = self.rows[self.rows["budget"] == budget]
+        needed = ["index", "flops", "budget_flops", "dense_flops"]
+        part = self.rows.loc[self.rows["budget"] == budget, needed]
         given = part["flops" if budget.startswith("stream:") or part["budget_flops"].isna().all() else "budget_flops"]
         most = (given / part["dense_flops"]).groupby(part["index"]).max()
         return np.asarray(self.tasks["index"].map(most).to_numpy(float))

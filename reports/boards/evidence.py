@@ -73,11 +73,9 @@ def how_much(board: Board, label: str) -> tuple[str, str]:
     return str(options.get("keep")), str(options.get("flops"))
 
 
-def forward_flops(board: Board, label: str) -> float:
-    """FLOPs of one prediction, mean over tasks: what evaluation was metered at, over its images."""
-    part = board.rows[(board.rows["label"] == label) & (board.rows["n"] > 0)]
-    each = (part["flops_evaluate"] / part["n"]).replace([0, math.inf], math.nan).dropna()
-    return float(each.groupby(part["index"]).mean().mean()) if len(each) else math.nan
+def forward_flops(board: Board, label: str | None) -> float:
+    """FLOPs of one prediction of ``label``; nan where nothing was evaluated."""
+    return board.prediction_flops.get(label or "", math.nan)
 
 
 def shared(board: Board, *labels: str) -> list[str]:

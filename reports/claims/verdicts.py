@@ -219,8 +219,4 @@ def _counted(kinds: "pd.Series[str]") -> str:
 
 def _runs(board: Board, cells: list[tuple[str, str]]) -> list[str]:
     """The folders of the runs behind ``cells``."""
-    if not cells:
-        return []
-    wanted = set(cells)
-    pairs = zip(board.rows["label"], board.rows["budget"], board.rows["folder"], strict=True)
-    return list(dict.fromkeys(str(folder) for label, budget, folder in pairs if (label, budget) in wanted))
+    return [str(folder) for folder in board.rows_of(cells)["folder"].unique()]

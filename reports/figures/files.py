@@ -17,13 +17,18 @@ def save(figure: "Figure", folder: Path, name: str) -> str:
     Equal numbers give equal files.
     """
     import matplotlib as mpl
+    from matplotlib.text import Text
 
+    # Ligatures, the fi of finetune, would stand in a second font in each PDF.
+    for text in figure.findobj(Text):
+        text.set_fontfeatures(["-liga"])
     with mpl.rc_context(RC | {"svg.hashsalt": name}), warnings.catch_warnings():
         # A name may hold characters that the font lacks; they show as boxes in PNG and PDF, and right in SVG.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # Laid out once: every further file would solve the same layout again.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.get_layout_engine().execute(figure)  # type: ignore[union-attr]
+        # None, and not "none": that leaves a layout behind for which each file is drawn twice.
+        figure.set_layout_engine(None)
         # The layout is solved to a hair, and by another hair the next time.
         for ax in figure.axes:
             ax.set_position([round(end, 5) for end in ax.get_position().bounds])  # type: ignore[arg-type]

@@ -94,14 +94,11 @@ def write_report(
     given: Sequence[Path], out: Path, *, only: Sequence[str] = (), results: Path | None = None,
     picture: Path | None = None, unpaid: Unpaid = "apart",
 ) -> Path:  # fmt: skip
-    """Write ``report.html``, ``tables/*.csv``, ``tables/*.tex`` and ``figures/*.pdf|svg`` below ``out``.
+    """:func:`publish` what is in ``given``, result folders and bundles.
 
     Args:
-        given: result folders and bundles.
         only: labels of strategies; all others are left out. All if empty.
-        results: a Markdown file whose marks are filled in from the tables, in place (see ``publishing.results``).
         unpaid: whether a task that a budget could not pay for is left out or counts as the constant prediction.
-        picture: an SVG file to write the main figure to, readable on light and dark ground.
 
     Returns:
         The path of ``report.html``.
@@ -111,14 +108,32 @@ def write_report(
             names what is not there.
     """
     frames = only_labels(read([Path(path) for path in given]), only)
-    made = _made_of(frames, unpaid)
+    return publish(frames, boards(frames, unpaid=unpaid), out, results=results, picture=picture)
+
+
+def publish(
+    frames: Frames, found: Sequence[Board], out: Path, *, results: Path | None = None, picture: Path | None = None
+) -> Path:
+    """Write ``report.html``, ``tables/*.csv``, ``tables/*.tex`` and ``figures/*.pdf|svg`` below ``out``.
+
+    Args:
+        found: the boards of ``frames``.
+        results: a Markdown file whose marks are filled in from the tables, in place (see ``publishing.results``).
+        picture: an SVG file to write the main figure to, readable on light and dark ground.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        UserError: ``results`` names what is not there.
+    """
+    made = _made_of(frames, found)
     across, ran = _across(made, frames), _ran(frames)
     for part in ("tables", "figures"):
         (out / part).mkdir(parents=True, exist_ok=True)
     for name, table in _all(made, across, ran).items():
         write_table(table, out / "tables", name)
     frames.tasks.to_csv(out / "tables" / "records.csv", index=False)
-    found = [one.board for one in made]
     look = _looks(found)
     sections = [_section(one, _in_focus(one.board, look), out / "figures") for one in made]
     shown = dict.fromkeys(label for board in found for label in board.labels)
@@ -159,10 +174,9 @@ def _in_focus(board: Board, look: Mapping[str, Look]) -> dict[str, Look]:
     return {label: look[label]._replace(rest=label not in shown) for label in board.labels}
 
 
-def tables_of(given: Sequence[Path]) -> dict[str, Table]:
-    """Every table of the report of ``given``, by the stem of its files."""
-    frames = read([Path(path) for path in given])
-    made = _made_of(frames, "apart")
+def tables_of(frames: Frames, found: Sequence[Board]) -> dict[str, Table]:
+    """Every table of the report, by the stem of its files; ``found`` are the boards of ``frames``."""
+    made = _made_of(frames, found)
     return _all(made, _across(made, frames), _ran(frames))
 
 
@@ -171,8 +185,7 @@ def _all(made: Sequence[BoardReport], across: Mapping[str, Table], ran: Sequence
     return mine | dict(across) | {table.name: table for table in ran}
 
 
-def _made_of(frames: Frames, unpaid: Unpaid) -> list[BoardReport]:
-    found = boards(frames, unpaid=unpaid)
+def _made_of(frames: Frames, found: Sequence[Board]) -> list[BoardReport]:
     return [_made(*each, frames) for each in zip(found, prefixes(found), short_titles(found), strict=True)]
 
 

@@ -30,17 +30,18 @@ def summary(folders: Sequence[Path], *, only: Sequence[str] = (), unpaid: Unpaid
     Raises:
         UserError: one of them does not exist, or no run is called as one of ``only`` is.
     """
-    return text(only_labels(read([Path(folder) for folder in folders]), only), unpaid=unpaid)
+    frames = only_labels(read([Path(folder) for folder in folders]), only)
+    return text(frames, boards(frames, unpaid=unpaid))
 
 
-def text(frames: Frames, *, unpaid: Unpaid = "apart") -> str:
-    """A plain aligned table: strategies, and for each budget the mean error with its interval.
+def text(frames: Frames, found: Sequence[Board]) -> str:
+    """A plain aligned table of each board: strategies, and for each budget the mean error with its interval.
 
     A star marks what stands on the Pareto front; ``7/8`` behind an error means that it is over 7 of 8 tasks;
     alone, that too few could be paid for to compare their mean.
     """
     parts = []
-    for board in boards(frames, unpaid=unpaid):
+    for board in found:
         lines = _lines(board)
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         body = "\n".join(
@@ -55,10 +56,10 @@ def text(frames: Frames, *, unpaid: Unpaid = "apart") -> str:
     return "\n\n".join([*parts, _runs_line(frames)])
 
 
-def html(frames: Frames) -> str:
+def html(frames: Frames, found: Sequence[Board]) -> str:
     """The same as :func:`text`, for a notebook."""
     parts = []
-    for board in boards(frames):
+    for board in found:
         head, *lines = ["".join(f"<td>{escape(cell)}</td>" for cell in line) for line in _lines(board)]
         rows = "".join(f"<tr>{line}</tr>" for line in lines)
         parts.append(

@@ -16,18 +16,18 @@ from reports.tables.table import Column, Table
 def matrix_table(board: Board, budget: str) -> Table:
     """Errors of every strategy on every task at ``budget``, mean over seeds; coloured by rank within a task."""
     labels = [label for label in board.labels if (label, budget) in board.cells]
-    means = {label: seed_means(board.values(label, budget)) for label in labels}
+    # (strategies, tasks)
+    means = np.asarray([seed_means(board.values(label, budget)) for label in labels]).reshape(-1, len(board.tasks))
+    ranks = rankdata(np.round(means, TIE), axis=0, nan_policy="omit")
+    last = np.maximum(1.0, np.isfinite(means).sum(axis=0) - 1)
     notes, order = _notes(board, budget), [int(index) for index in board.tasks["index"]]
     columns: dict[str, list[object]] = {"strategy": list(labels)}
     shown = [Column("strategy", "Strategy")]
     for place, task in enumerate(board.tasks.itertuples()):
-        errors = np.asarray([means[label][place] for label in labels])
         key = f"{place}: {task.task}"
-        ranks = rankdata(np.round(errors, TIE), nan_policy="omit")
-        last = max(1.0, float(np.isfinite(errors).sum()) - 1)
-        columns[key] = list(errors)
+        columns[key] = list(means[:, place])
         # By rank: one failure far off would otherwise make all the rest look alike.
-        columns[f"{key} heat"] = list((ranks - 1) / last)
+        columns[f"{key} heat"] = list((ranks[:, place] - 1) / last[place])
         columns[f"{key} note"] = [notes.get((label, order[place]), "") for label in labels]
         kind = f"{task.kind} of {task.num_classes}, {task.train} training images"
         facts = f"{task.year}, {task.domain}, {kind}, {task.provenance}"

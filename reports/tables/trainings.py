@@ -18,7 +18,7 @@ def trainings_table(board: Board) -> Table:
     """A row for each strategy and budget whose records tell of losses; those before protocol 5 do not."""
     rows = []
     for label, budget in board.cells:
-        mine = board.rows[(board.rows["label"] == label) & (board.rows["budget"] == budget)]
+        mine = board.rows_of([(label, budget)])
         trained = mine[_column(mine, "loss_first").notna() | (mine["status"] == "diverged")]
         if trained.empty:
             continue
@@ -41,8 +41,8 @@ def trainings_table(board: Board) -> Table:
         "trainings",
         "How training went",
         "Of all tasks and seeds. The band is that of the images that the dense net could be trained on. Where a recipe "
-        "chooses on dev, a task may keep the weights that it started from, or the mean of start and end. Diverged: the "
-        "loss ended above its start, or was no finite number.",
+        "chooses, on dev or by the loss, a task may keep the weights that it started from, or the mean of start and "
+        "end. Diverged: what was kept has a loss above that of the start, or training reached no finite number.",
         pd.DataFrame(rows, columns=names),
         (
             Column("strategy", "Strategy"),

@@ -5,7 +5,7 @@ the budget pays for asking.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from harness.learning.context import Context
 from harness.learning.evaluation import mean_average_precision
 from harness.learning.recipe import Choice, Settled
 from harness.learning.training import Diverged
+from harness.learning.watch import Trained
 from strategies.learners.stretch import stretch
 from strategies.learners.timing import forward_seconds
 
@@ -30,6 +31,10 @@ LEAST = 64
 """Dev images that each candidate is asked at least, or all where there are fewer: where these are too dear, none is."""
 
 CANDIDATES: tuple[Choice, ...] = ("end", "average", "start")
+
+RISE = 1.5
+"""A training whose loss was, in any step, more than so many times that of its first steps lost more than it gained. Of
+1.05, 1.2, 1.5, 2 and 3, the largest that is as good as the best on the tasks of ``python -m bench.recipes.unasked``."""
 
 
 Train = Callable[[nn.Module, Context], nn.Module]
@@ -49,25 +54,38 @@ def trained(net: nn.Module, train: Train, data: Examples, task: Task, ctx: Conte
         return train(net, ctx)
     asked = _asked(net, data, task, ctx) if recipe.choose == "dev" else 0
     choice = recipe.choose_else if recipe.choose == "dev" else recipe.choose
+    before = len(ctx.trainings)
     if not asked and choice == "start":
         return net.eval()  # Nothing that training would give is used.
     start, end = {name: value.clone() for name, value in net.state_dict().items()}, net
-    if asked:
-        try:
+    try:
+        if asked:
             with ctx.meter.phase("validate"):
                 each = ctx.meter.price(net, ctx.shape(data)).flops
             flops = ctx.meter.remaining_flops - len(CANDIDATES) * asked * each
             with stretch(ctx, flops=flops, seconds=(1 - SHARE) * ctx.meter.remaining_seconds) as part:
                 end = train(net, part)
             choice = _best_on_dev(_alike(end, start), start, asked, task, ctx)
-        except Diverged:
-            choice = "start"
-    else:
-        end = train(net, ctx)
+        else:
+            end = train(net, ctx)
+            if choice == "steady":
+                choice = steady(ctx.trainings[before:], recipe)
+    except Diverged:
+        if not asked and choice != "steady":
+            raise
+        choice = "start"
     _alike(end, start).load_state_dict(weights_of(choice, start, end.state_dict()))
     if ctx.trainings:
         ctx.trainings[-1] = replace(ctx.trainings[-1], chosen=choice)
     return end
+
+
+def steady(trainings: Sequence[Trained], recipe: Settled) -> Choice:
+    """The average; where the loss rose, the start; the end where the start knows nothing, as no head was solved."""
+    if recipe.head_init == "zero":
+        return "end"
+    rose = any(one.diverged or one.loss_max > RISE * one.loss_first for one in trainings)
+    return "start" if rose else "average"
 
 
 def _alike(end: nn.Module, start: Mapping[str, Tensor]) -> nn.Module:

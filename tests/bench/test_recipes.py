@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.recipes import against, choice, file
+from bench.recipes import against, choice, file, unasked
 from bench.recipes.file import Row
 from bench.recipes.rungs import BODIES, RUNGS, in_order
 from bench.recipes.space import RATES, strategy, trials
@@ -106,9 +106,9 @@ def test_what_is_chosen_is_written_beside_the_other_recipes_and_again_in_its_pla
     target.write_text(TARGET.read_text(encoding="utf-8"), encoding="utf-8")
     before = {name: table for name, table in tomllib.loads(target.read_text(encoding="utf-8")).items() if name != NAME}
     rows = climbed(best={"dense": 7})
-    put(rows, target)
+    put(rows, unasked.read(), target)
     once = target.read_text(encoding="utf-8")
-    put(rows, target)
+    put(rows, unasked.read(), target)
     assert target.read_text(encoding="utf-8") == once
     assert {name: table for name, table in tomllib.loads(once).items() if name != NAME} == before
     recipe = read_recipes(once, place="here")[NAME]
@@ -120,8 +120,8 @@ def test_the_recipe_that_ships_is_what_the_trials_that_ship_choose() -> None:
     shipped = tomllib.loads(TARGET.read_text(encoding="utf-8"))
     if NAME not in shipped:
         pytest.skip("the search is not through")
-    assert shipped[NAME] == tomllib.loads(text(file.read()))[NAME]
-    assert file.TRIALS.stat().st_size < 300_000
+    assert shipped[NAME] == tomllib.loads(text(file.read(), unasked.read()))[NAME]
+    assert file.TRIALS.stat().st_size + unasked.FILE.stat().st_size < 350_000
 
 
 def test_the_chosen_recipe_is_paired_with_the_others_on_the_tasks_that_all_could_pay_for() -> None:
@@ -139,3 +139,25 @@ def test_the_chosen_recipe_is_paired_with_the_others_on_the_tasks_that_all_could
     line = next(line for line in against.table(pd.DataFrame(rows)) if line.startswith("| `dense` | 1ep"))
     assert line.startswith("| `dense` | 1ep | 0.250 | 0.350 | 0.200 | -10.0 (-10.0 to -10.0, n = 2) | +5.0 (")
     assert line.endswith("0 of 9 |")
+
+
+@pytest.mark.parametrize(("rose", "best", "steady"), [((9, 0, 0), "steady", "0.100"), ((0, 0, 9), "average", "0.250")])
+def test_what_is_kept_unasked_is_best_on_average_over_tasks_that_every_way_could_pay_for(rose, best, steady) -> None:
+    labels = {"end": "finetune(choose=end)", "average": "finetune(choose=average)", "start": "finetune(choose=start)"}
+    errors = {"end": (0.4, 0.2, 0.3, 0.0), "average": (0.3, 0.1, 0.1, None), "start": (0.1, 0.1, 0.35, 0.9)}
+    tasks = pd.DataFrame([
+        {"strategy": labels[kept], "budget": "1ep", "task": task, "seed": 0, "error": error, "loss_first": 1.0,
+         "loss_max": loss, "status": "done"}
+        for kept, by_task in errors.items()
+        for task, error, loss in zip("abcd", by_task, (*rose, 0), strict=True)
+    ])  # fmt: skip
+    rows = unasked.rows(tasks, "resnet50_half")
+    assert unasked.choose(rows, "resnet50_half") == best
+    assert any(f"| 0.183 | 0.300 | 0.167 | {steady} |" in line for line in unasked.report(rows))
+
+
+def test_what_is_kept_unasked_was_chosen_on_development_tasks_and_checked_on_other_seeds() -> None:
+    spread = {entry.name for entry in entries("spread")}
+    assert set(unasked.EMULATED) < set(unasked.read().task)
+    assert not spread & {*unasked.EMULATED, *against.EMULATED}
+    assert {*unasked.SEEDS}.isdisjoint(against.SEEDS)

@@ -24,8 +24,9 @@ from harness.config.suite import load_suite
 from harness.core.spec import RunSpec
 from harness.running import executor, runner
 from harness.running.executor import Outcome
+from reports.boards.board import Board
 from reports.publishing.export import export
-from reports.reading.frame import read
+from reports.reading.frame import Frames
 from reports.reading.shipped import shipped
 
 ROOT = Path(__file__).parents[2]
@@ -123,12 +124,12 @@ def desk(tmp_path: Path, some_results: Path, monkeypatch: pytest.MonkeyPatch) ->
 def pages_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports read all that they are given, and write no page: drawing is dear, and has tests of its own."""
 
-    def without_pictures(given: Sequence[Path], out: Path, **_: Any) -> Path:
-        assert len(read(list(given)).runs)
+    def without_pictures(frames: Frames, found: Sequence[Board], out: Path, **_: Any) -> Path:
+        assert len(frames.runs) and found
         return out / "report.html"
 
-    monkeypatch.setattr("reports.publishing.report.write_report", without_pictures)
-    monkeypatch.setattr("harness.notebook.write_report", without_pictures)
+    monkeypatch.setattr("reports.publishing.report.publish", without_pictures)
+    monkeypatch.setattr("harness.notebook.publish", without_pictures)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -143,12 +144,28 @@ def test_what_a_page_says_works(page: Path, desk: Path, harness: Harness) -> Non
                 for strategy in load_suite(block.file).strategies:
                     make("strategies", strategy)
                 (desk / block.file).write_text(SMALL)
+        elif block.language == "bibtex":
+            continue  # It has a test of its own.
         elif block.language in ("python", "py"):
             exec(compile(block.text, str(page), "exec"), names)
         else:
             assert block.language == "sh", f"{page}: a block of {block.language} without a file to save it as"
             for words in commands(block.text):
                 carry_out(words, desk, harness)
+
+
+def test_what_readme_asks_to_cite_is_what_citation_cff_says_of_this_version() -> None:
+    (entry,) = (block.text for block in blocks(ROOT / "README.md") if block.language == "bibtex")
+    cited = dict(re.findall(r"^  (\w+) += \{+(.*?)\}+,?$", entry, flags=re.MULTILINE))
+    facts = dict(re.findall(r'^(title|version): "?(.*?)"?$', (ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE))
+    assert {name: cited[name] for name in facts} == facts
+    assert f"\nversion = {facts['version']}\n" in (ROOT / "setup.cfg").read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "RESULTS.md"])
+def test_what_a_page_outside_of_the_site_links_to_is_there(page: str) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in targets if not link.startswith("https://") and not (ROOT / link).exists()] == []
 
 
 def carry_out(words: list[str], desk: Path, harness: Harness) -> None:

@@ -47,6 +47,8 @@ def test_loaded_results_are_those_of_the_report(results: Path, tmp_path: Path) -
     pd.testing.assert_frame_equal(loaded.tasks, frames.tasks)
     pd.testing.assert_frame_equal(loaded.runs, frames.runs)
     assert repr(loaded) == summary([results])
+    (curves,) = loaded.tables()["curves"].query("strategy == 'finetune' and budget == '1ep'").to_dict("records")
+    assert f"{curves['error']:.3f} [{curves['low']:.3f}, {curves['high']:.3f}]" in repr(loaded)
     shown = loaded._repr_html_()
     assert shown.count("<tr>") == 1 + 7
     assert "filter_pruned(keep=0.5, score=random)" in shown

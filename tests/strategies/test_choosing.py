@@ -10,8 +10,10 @@ from torch import nn
 
 from harness.core.errors import UserError
 from harness.core.task import Split
+from harness.learning.recipe import Settled
+from harness.learning.watch import Trained
 from strategies.learners import choosing
-from strategies.learners.choosing import weights_of
+from strategies.learners.choosing import steady, weights_of
 
 SMALL = "timm:test_efficientnet(weights=none)"
 Run = Callable[..., Any]
@@ -60,3 +62,26 @@ def test_a_named_recipe_starts_heads_clips_and_is_charged_within_the_budget(run:
     assert one.meter.spent_flops <= one.meter.flops_budget
     assert one.accuracy() > run("finetune(recipe=v1)", epochs=0.3).learn().accuracy()
     assert one.task.sizes[Split.DEV] >= choosing.LEAST
+
+
+def test_where_the_loss_rose_a_solved_start_is_kept_without_asking_dev(run: Run) -> None:
+    torch.manual_seed(0)  # The weights of the small net are drawn.
+    start = run("finetune(recipe=v1, head_init=ridge, choose=start)", epochs=2, backbone=SMALL).learn()
+    torch.manual_seed(0)
+    one = run(f"{RUINED}, choose=steady)", epochs=2, backbone=SMALL).learn()
+    assert one.ctx.trainings[-1].chosen == "start"
+    assert one.accuracy() == start.accuracy()
+    assert one.meter.flops["validate"] == 0
+
+
+@pytest.mark.parametrize(
+    ("head_init", "loss_max", "diverged", "kept"),
+    [("ridge", 2.0, False, "start"), ("ridge", 1.2, False, "average"), ("zero", 2.0, False, "end"),
+     ("ncm", 1.2, True, "start")],
+)  # fmt: skip
+def test_where_the_loss_did_not_rise_the_average_is_kept_and_where_nothing_was_solved_the_end(
+    head_init, loss_max, diverged, kept
+) -> None:
+    one = Trained(steps=8, loss_first=1.0, loss_last=0.5, loss_max=loss_max, grad_norm_first=1.0, grad_norm_max=1.0,
+                  diverged=diverged)  # fmt: skip
+    assert steady([one], Settled(lr=0.1, head_lr=0.1, head_init=head_init)) == kept

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from harness.core.errors import UserError
+from reports.boards.board import boards
 from reports.publishing.export import export
 from reports.publishing.report import tables_of, write_report
 from reports.publishing.results import MARK, filled
+from reports.reading.frame import read
 from reports.tables.table import Column, Table
 
 HERE = Path(__file__).parents[3]
@@ -105,7 +107,8 @@ def test_the_report_brings_a_text_up_to_date(made, tmp_path):
     row = pd.read_csv(tmp_path / "report/tables/curves.csv").set_index(["strategy", "budget"]).loc[("finetune", "1ep")]
     assert f"-->{row['error']:.3f} [{row['low']:.3f}, {row['high']:.3f}]<!--/-->." in text.read_text()
     assert "| C6 | not tested |" in text.read_text()
-    assert filled(text.read_text(), tables_of([bundle])) == text.read_text()
+    frames = read([bundle])
+    assert filled(text.read_text(), tables_of(frames, boards(frames))) == text.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +121,9 @@ def reference():
 
 def test_every_number_in_the_published_results_comes_from_the_bundle(reference):
     text = (HERE / "RESULTS.md").read_text(encoding="utf-8")
-    assert filled(text, tables_of(reference)) == text, "run: harness report reports/reference/* --results RESULTS.md"
+    frames = read(reference)
+    tables = tables_of(frames, boards(frames))
+    assert filled(text, tables) == text, "run: harness report reports/reference/* --results RESULTS.md"
     assert unmarked_numbers(text) == []
 
 
