@@ -1,6 +1,5 @@
 """What does each layer of a net cost? Forward FLOPs of an image, layer by layer, found without arithmetic."""
 
-import copy
 from typing import Any
 
 import torch
@@ -8,7 +7,7 @@ from torch import nn
 
 from harness.compute.flops import Counter
 from strategies.bodies.structure.attention import is_attention
-from strategies.bodies.structure.shapes import shapes_only
+from strategies.bodies.structure.shapes import on_meta, shapes_only
 
 
 def layer_flops(body: nn.Module, size: int) -> tuple[float, dict[str, float]]:
@@ -18,7 +17,7 @@ def layer_flops(body: nn.Module, size: int) -> tuple[float, dict[str, float]]:
     """
     layers: dict[str, float] = {}
     with shapes_only(), torch.no_grad(), Counter() as count:
-        probe = copy.deepcopy(body).to("meta").eval()
+        probe = on_meta(body).eval()
 
         def begin(name: str) -> Any:
             return lambda *_: layers.update({name: layers.get(name, 0.0) - count.flops})

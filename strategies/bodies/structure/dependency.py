@@ -1,7 +1,8 @@
 """Which layers hold the same units? A walk over torch-pruning's dependency graph (DepGraph, arXiv 2301.12900).
 
 The graph and its index mappings are torch-pruning's; the walk is ours: each unit of each layer is visited once, so that
-time and memory are bounded, and a width whose units cannot be followed one by one is left out with the reason.
+time and memory are bounded, and a width whose units cannot be followed one by one is left out with the reason. Units
+that go the same way are moved at once, as arrays.
 """
 
 import math
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.core.errors import UserError
@@ -20,7 +23,11 @@ _MAPPING_FAILS = (TypeError, ValueError, IndexError, ZeroDivisionError, Attribut
 """What torch-pruning's mappings raise for nets that they do not fit."""
 
 WORK = 20_000_000
-"""Units of layers that are looked at before a net counts as too entangled: some 20 seconds. DenseNet-201 takes 3 M."""
+"""Units of layers that are looked at before a net counts as too entangled: some seconds. DenseNet-201 takes 3 M."""
+
+Numbers = NDArray[np.int64]
+NOBODY = -1
+"""In place of a unit's number: no unit of the width is there."""
 
 
 TESTED = "1.6"
@@ -45,12 +52,13 @@ class Tied:
 
     Attributes:
         root: the layer that makes them.
-        places: by node and handler of the graph, position of a unit in that layer to its number in the root.
+        places: by node and handler of the graph, int64: the number in the root of the unit at each position of that
+            layer, :data:`NOBODY` where there is none. Positions behind the last are empty too.
         reason: why single units cannot be taken away; empty where they can.
     """
 
     root: nn.Module
-    places: dict[tuple[Any, Any], dict[int, int]]
+    places: dict[tuple[Any, Any], Numbers]
     reason: str = ""
 
 
@@ -135,43 +143,91 @@ class _Work:
 
 
 def _follow(graph: Any, found: Tied, start: Callable[..., Any], width: int, work: _Work) -> None:
-    from torch_pruning._helpers import _HybridIndex
-
-    root = graph.module2node[found.root]
-    found.places[root, start] = {unit: unit for unit in range(width)}
-    todo = [(root, start, [_HybridIndex(idx=unit, root_idx=unit) for unit in range(width)])]
+    root, units = graph.module2node[found.root], np.arange(width)
+    found.places[root, start] = units.copy()
+    sizes: dict[tuple[Any, Any], float] = {}
+    todo = [(root, start, units, units)]
     while todo:
-        node, handler, units = todo.pop()
+        node, handler, *units_of_node = todo.pop()
         if node in graph.opaque:
             raise _Spoiled(f"{_described(graph, node)} moves them in a way that cannot be followed")
         for dependency in node.dependencies:
             if not dependency.is_triggered_by(handler):
                 continue
-            moved = units
+            positions, numbers = units_of_node
             for mapping in dependency.index_mapping:
-                if mapping is not None:
+                if mapping is not None and len(positions):
                     try:
-                        moved = mapping(moved)
+                        positions, numbers = _moved(mapping, positions, numbers)
                     except _MAPPING_FAILS:
                         raise _Spoiled(f"{_described(graph, dependency.target)} cannot be followed") from None
-                    work.spend(len(moved))
-            if not moved:
+                    work.spend(len(positions))
+            if not len(positions):
                 continue
-            work.spend(len(moved))
-            target, act = dependency.target, dependency.handler
-            places = found.places.setdefault((target, act), {})
-            size = _size(graph, target, act)
-            fresh = []
-            for one in moved:
-                if one.root_idx is None or not 0 <= one.idx < size:
-                    raise _Spoiled(f"{_described(graph, target)} has other units than those that reach it")
-                if one.idx not in places:
-                    places[one.idx] = one.root_idx
-                    fresh.append(one)
-                elif places[one.idx] != one.root_idx:
-                    raise _Spoiled(f"{_described(graph, target)} ties them to each other")
-            if fresh:
-                todo.append((target, act, fresh))
+            work.spend(len(positions))
+            key = target, act = dependency.target, dependency.handler
+            if key not in sizes:
+                sizes[key] = _size(graph, target, act)
+            outside = (numbers == NOBODY) | (positions < 0) | (positions >= sizes[key])
+            # Whatever is wrong with the unit that comes first is said.
+            right = int(outside.argmax()) if outside.any() else len(positions)
+            places = _long_enough(found.places.get(key, np.empty(0, np.int64)), positions[:right])
+            found.places[key] = places
+            fresh = _put(places, positions[:right], numbers[:right])
+            if (places[positions[:right]] != numbers[:right]).any():
+                raise _Spoiled(f"{_described(graph, target)} ties them to each other")
+            if right < len(positions):
+                raise _Spoiled(f"{_described(graph, target)} has other units than those that reach it")
+            if len(fresh):
+                todo.append((target, act, positions[fresh], numbers[fresh]))
+
+
+def _long_enough(places: Numbers, positions: Numbers) -> Numbers:
+    """``places``, or a longer copy that has room for ``positions``."""
+    missing = int(positions.max(initial=-1)) + 1 - len(places)
+    return np.pad(places, (0, missing), constant_values=NOBODY) if missing > 0 else places
+
+
+def _put(places: Numbers, positions: Numbers, numbers: Numbers) -> Numbers:
+    """Put units at those of ``positions`` where none was, of several for one position the first; gives who was put."""
+    new = np.flatnonzero(places[positions] == NOBODY)
+    back = new[::-1]  # Of several values for one position numpy leaves the last.
+    places[positions[back]] = back
+    first: Numbers = new[places[positions[new]] == new]
+    places[positions[first]] = numbers[first]
+    return first
+
+
+def _moved(mapping: Any, positions: Numbers, numbers: Numbers) -> tuple[Numbers, Numbers]:
+    """What one of torch-pruning's index mappings makes of all units at once."""
+    from torch_pruning.dependency import index_mapping as kinds
+
+    match mapping:
+        case kinds._FlattenIndexMapping(reverse=True):
+            span = int(numbers.max()) + 2  # Pairs as one number each, with room for NOBODY.
+            pairs = np.unique(positions // mapping._stride * span + numbers - NOBODY)
+            return pairs // span, pairs % span + NOBODY
+        case kinds._FlattenIndexMapping():
+            each = positions[:, None] * mapping._stride + np.arange(mapping._stride)
+            return each.ravel(), np.repeat(numbers, mapping._stride)
+        case kinds._ConcatIndexMapping(reverse=False) | kinds._SplitIndexMapping(reverse=True):
+            return positions + mapping.offset[0], numbers
+        case kinds._ConcatIndexMapping() | kinds._SplitIndexMapping():
+            inside = positions >= mapping.offset[0]
+            if inside.any():  # The last part may have no end, which matters to those alone that could be in it.
+                inside &= positions < mapping.offset[1]
+            return positions[inside] - mapping.offset[0], numbers[inside]
+        case kinds._SliceIndexMapping(reverse=True):
+            return positions * mapping.step + mapping.start, numbers
+        case kinds._SliceIndexMapping():
+            after = positions - mapping.start
+            inside = (after >= 0) & (positions < mapping.end) & (after % mapping.step == 0)
+            return after[inside] // mapping.step, numbers[inside]
+        case kinds._GQAIndexMapping(reverse=True):  # Several heads read each of these units.
+            return positions, np.full_like(numbers, NOBODY)
+        case kinds._GQAIndexMapping():
+            return positions[:0], numbers[:0]
+    raise TypeError(f"no mapping of torch-pruning {TESTED}: {type(mapping).__name__}")
 
 
 def _size(graph: Any, node: Any, handler: Any) -> float:

@@ -5,19 +5,19 @@ itself. Layers tied by a shortcut are in one group. Found by torch-pruning's dep
 arXiv 2301.12900) on a ``meta`` copy: no arithmetic is done and no weight is read.
 """
 
-import copy
 import gc
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from harness.core.errors import UserError
-from strategies.bodies.structure.dependency import Entangled, Tied, tied, traced
-from strategies.bodies.structure.shapes import shapes_only
+from strategies.bodies.structure.dependency import NOBODY, Entangled, Numbers, Tied, tied, traced
+from strategies.bodies.structure.shapes import on_meta, shapes_only
 
 Role = Literal["producer", "consumer", "unitwise"]
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -104,7 +104,7 @@ def widths(net: nn.Module, size: int) -> Widths:
     left_out: dict[str, str] = {}
     groups = []
     with shapes_only(), torch.enable_grad():
-        probe = copy.deepcopy(net).to("meta").eval().requires_grad_(True)
+        probe = on_meta(net).eval().requires_grad_(True)
         outputs: list[Any] = []
         graph = traced(probe, torch.zeros(1, 3, size, size, device="meta"), outputs)
         _check_reached(probe, outputs)
@@ -216,14 +216,13 @@ def _part(module: Any, out: bool) -> tuple[Role, int]:
     return "unitwise", 0
 
 
-def _positions(places: Mapping[int, int], width: int, name: str) -> Tensor:
+def _positions(places: Numbers, width: int, name: str) -> Tensor:
     """(width, k) positions of each unit of a layer."""
-    each: list[list[int]] = [[] for _ in range(width)]
-    for place in sorted(places):
-        each[places[place]].append(place)
-    if len({len(mine) for mine in each}) != 1:
+    positions = np.flatnonzero(places != NOBODY)
+    units = places[positions]
+    if len(set(np.bincount(units, minlength=width).tolist())) != 1:
         raise LeftOut(f"{name} holds some of them only")
-    return torch.tensor(each, dtype=torch.int64)
+    return torch.from_numpy(positions[units.argsort(kind="stable")].reshape(width, -1))
 
 
 def _block(names: list[str], net: nn.Module) -> str:

@@ -3,7 +3,6 @@
 A forward pass may need a width to be what it was, for a reshape or a number that it keeps, and no graph shows that.
 """
 
-import copy
 from collections.abc import Callable
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from strategies.bodies.structure.groups import Group
 from strategies.bodies.structure.removal import remove
-from strategies.bodies.structure.shapes import shapes_only
+from strategies.bodies.structure.shapes import copied, on_meta, shapes_only
 from strategies.bodies.structure.units import positions_back, positions_first, weight_of
 
 
@@ -24,12 +23,12 @@ def tried(
         whole_features: the features shall have the width that they had.
     """
     with shapes_only(), torch.no_grad():
-        meta = copy.deepcopy(net).to("meta").eval()
+        meta = on_meta(net).eval()
         images = torch.zeros(1, 3, size, size, device="meta")
         shape = tuple(meta(images).shape)
 
         def fault(some: list[Group]) -> str:
-            smaller = copy.deepcopy(meta)
+            smaller = on_meta(meta)
             try:
                 remove(smaller, some, {group.name: _half(group) for group in some})
                 out = smaller(images)
@@ -38,21 +37,40 @@ def tried(
             changed = tuple(out.shape) != shape if whole_features else out.ndim != len(shape)
             return f"the features would have shape {tuple(out.shape)}" if changed else ""
 
-        harmless, faults = _sifted(groups, fault)
-        # What does no harm alone may do it together: the last that joined is then the one too many.
-        while harmless and (reason := fault(harmless)):
-            faults[harmless.pop().name] = reason
+        return _harmless(groups, fault)
+
+
+Fault = Callable[[list[Group]], str]
+"""What is wrong with a net that loses half of these widths; empty where nothing is."""
+
+
+def _harmless(groups: list[Group], fault: Fault) -> tuple[list[Group], dict[str, str]]:
+    """Those of ``groups`` that do no harm, alone and together; and what is wrong with the others, by name."""
+    if not groups or not fault(groups):
+        return groups, {}
+    # Blocks seldom need a width of their own whole: most often it is the others that do harm.
+    parts = ([group for group in groups if group.inner], [group for group in groups if not group.inner])
+    faults = {name: reason for part in parts for name, reason in _sifted(part, fault).items()}
+    faults = {group.name: faults[group.name] for group in groups if group.name in faults}
+    harmless = [group for group in groups if group.name not in faults]
+    # What does no harm alone may do it together: the last that joined is then the one too many.
+    while harmless and (reason := fault(harmless)):
+        faults[harmless.pop().name] = reason
     return harmless, faults
 
 
-def _sifted(groups: list[Group], fault: Callable[[list[Group]], str]) -> tuple[list[Group], dict[str, str]]:
+def _sifted(groups: list[Group], fault: Fault) -> dict[str, str]:
+    """What is wrong with those of ``groups`` that do harm alone, by name."""
     if not groups or not (reason := fault(groups)):
-        return groups, {}
+        return {}
     if len(groups) == 1:
-        return [], {groups[0].name: reason}
+        return {groups[0].name: reason}
     middle = len(groups) // 2
-    (first, early), (second, late) = _sifted(groups[:middle], fault), _sifted(groups[middle:], fault)
-    return first + second, early | late
+    early = _sifted(groups[:middle], fault)
+    if len(early) < middle:
+        return early | _sifted(groups[middle:], fault)
+    # All so far did harm, so it is likely of the others too, and to try them together would tell nothing.
+    return early | {group.name: reason for group in groups[middle:] if (reason := fault([group]))}
 
 
 def _half(group: Group) -> Tensor:
@@ -85,31 +103,49 @@ def unread(net: nn.Module, size: int, groups: list[Group], *, tolerance: float =
     """
     groups = [group for group in groups if not group.output]
     with shapes_only(), torch.no_grad():
-        dense = copy.deepcopy(net).eval().double()
-        kept = {group.name: _half(group) for group in groups}
-        for group in groups:
-            gone = torch.ones(group.width, dtype=torch.bool)
-            gone[kept[group.name]] = False
-            for member in group.of("consumer"):
-                weight = weight_of(dense, member.module)
-                positions = positions_first(weight, member).clone()
-                positions[member.index[gone].flatten()] = 0
+        # Single precision costs a fraction and settles most nets; what it does not settle is for double to say.
+        for dtype in (torch.float32, torch.float64):
+            whole, less = _with_and_without(net, size, groups, dtype)
+            if whole.shape != less.shape:
+                # Some are features without being marked so: a mean over tokens hides it from whoever follows the units.
+                inner = [group for group in groups if _shape_without(net, size, group) == whole.shape[1:]]
+                return (
+                    unread(net, size, inner, tolerance=tolerance) if len(inner) < len(groups) else "its features change"
+                )
+            apart = float((whole - less).abs().max() / whole.abs().max().clamp(min=1e-30))
+            if apart < tolerance:
+                return ""
+        return f"without units that nobody reads the features differ by {apart:.1g}"
+
+
+def _with_and_without(net: nn.Module, size: int, groups: list[Group], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Features of noise, by ``net`` of which nobody reads half of the units, and by the net without these."""
+    read = {weight_of(net, member.module).data_ptr() for group in groups for member in group.of("consumer")}
+
+    def own(weight: Tensor) -> Tensor:
+        cast = weight.to(dtype) if weight.is_floating_point() else weight
+        return weight.clone() if cast is weight and weight.data_ptr() in read else cast
+
+    dense = copied(net, own).eval()
+    kept = {group.name: _half(group) for group in groups}
+    for group in groups:
+        gone = torch.ones(group.width, dtype=torch.bool)
+        gone[kept[group.name]] = False
+        for member in group.of("consumer"):
+            weight = weight_of(dense, member.module)
+            positions = positions_first(weight, member)
+            positions[member.index[gone].flatten()] = 0
+            if member.filter_groups > 1:  # Else the positions are the weight itself, seen from another side.
                 weight.copy_(positions_back(positions, member))
-        smaller = copy.deepcopy(dense)
-        remove(smaller, groups, kept)
-        images = torch.rand(2, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-        whole, less = _by_unit(dense)(images), _by_unit(smaller)(images)
-        if whole.shape != less.shape:
-            # Some are features without being marked so: a mean over tokens hides it from whoever follows the units.
-            inner = [group for group in groups if _shape_without(net, size, group) == whole.shape[1:]]
-            return unread(net, size, inner, tolerance=tolerance) if len(inner) < len(groups) else "its features change"
-        apart = float((whole - less).abs().max() / whole.abs().max().clamp(min=1e-30))
-        return "" if apart < tolerance else f"without units that nobody reads the features differ by {apart:.1g}"
+    smaller = copied(dense, lambda weight: weight)
+    remove(smaller, groups, kept)
+    noise = torch.rand(2, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).to(dtype)
+    return _by_unit(dense)(noise), _by_unit(smaller)(noise)
 
 
 def _shape_without(net: nn.Module, size: int, group: Group) -> torch.Size:
     """Shape of one image's features where half of the units of ``group`` are gone."""
-    smaller = copy.deepcopy(net).to("meta").eval()
+    smaller = on_meta(net).eval()
     remove(smaller, [group], {group.name: _half(group)})
     return torch.Size(smaller(torch.zeros(2, 3, size, size, device="meta")).shape[1:])
 
