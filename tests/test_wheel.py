@@ -36,11 +36,11 @@ def test_the_reference_results_load_from_a_wheel_in_an_empty_folder(unpacked: Pa
         "import harness\n"
         f"assert harness.__file__.startswith({str(unpacked)!r}), harness.__file__\n"
         "from reports.reading.shipped import shipped\n"
-        "results = harness.load('nevis-mini-resnet18')\n"
+        "results = harness.load('nevis-mini-half')\n"
         "print(len(results.runs), len(shipped()['reference']), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("225 4 False\n", "")
+    assert (done.stdout, done.stderr) == ("48 3 False\n", "")
 
 
 def test_types_schema_and_data_are_in_the_wheel(unpacked: Path) -> None:

@@ -68,7 +68,7 @@ def test_gains_are_those_over_dense_finetuning_a_row_a_cell(results: Path) -> No
 
 
 def test_a_name_that_is_nothing_says_what_there_is() -> None:
-    with pytest.raises(UserError, match=r"did you mean 'reference'.*nevis-mini-lite0.*path of a folder"):
+    with pytest.raises(UserError, match=r"did you mean 'reference'.*nevis-mini-half.*path of a folder"):
         package.load("referense")
     with pytest.raises(UserError, match="no folder or bundle"):
         package.load("./reference")
