@@ -88,9 +88,9 @@ def test_what_is_done_before_the_stream_is_told_by_name(spec: str, phase: str, r
 
 def test_only_the_part_that_is_named_learns(run: Start) -> None:
     for spec, learns in (
-        ("finetune(scope=norm)", lambda name: "bn" in name),
-        ("finetune(scope=head)", lambda name: False),
-        ("finetune(scope=last_stage)", lambda name: name.startswith(("blocks.6", "conv_head", "bn2"))),
+        ("finetune(scope=norm, choose=end)", lambda name: "bn" in name),
+        ("finetune(scope=head, choose=end)", lambda name: False),
+        ("finetune(scope=last_stage, choose=end)", lambda name: name.startswith(("blocks.6", "conv_head", "bn2"))),
     ):
         learnt = run(spec, epochs=0.3).learn()
         before = dict(learnt.ctx.body().named_parameters())

@@ -75,4 +75,3 @@ def test_the_board_says_what_is_comparable_and_what_was_not_taken(visited):
     assert text.index("Ada's net") < text.index("Earlier protocols") < text.index("Not taken")
     assert "larger than a whole bundle may be" in text
     assert "Protocol 3" in text
-    assert "Protocol 4" in text
