@@ -33,9 +33,7 @@ def least(given: list[Path]) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.best_known", description=__doc__)
     parser.add_argument("given", nargs="+", type=Path, metavar="BUNDLE")
-    lines = [
-        "# Least error known of each task, on dev_test. Made by: python -m bench.best_known reports/reference/*.xz"
-    ]
+    lines = ["# Least error known of each task, on dev_test. Made by: python -m bench.best_known BUNDLE..."]
     for stream, tasks in sorted(least(parser.parse_args().given).items()):
         lines += ["", f"['{stream}']", *(f'"{task}" = {error:.4f}' for task, error in tasks.items())]
     TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
