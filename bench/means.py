@@ -21,11 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.intervals import mean_and_half
-from bench.transfer import EMULATED, FLOPS, SIZE, error, few
+from bench.transfer import EMULATED, FLOPS, SIZE, error, few, listed
 from harness.compute.backbone import Backbone
 from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
 from harness.config.suite import opened
+from harness.core.environment import environment
 from harness.core.spec import Setting
 from harness.core.task import Split, Task
 from harness.learning.context import Context
@@ -110,19 +111,30 @@ def smaller(net: nn.Module, groups: list[Group], kept: Kept, back: Mapping[str, 
 @click.option("--net", "nets", multiple=True, default=("resnet50_half", "efficientnet_lite0", "squeezenet1_1"),
               show_default=True, help="Backbone; may be repeated.")  # fmt: skip
 @click.option("--stream", "streams", multiple=True, default=[EMULATED], help="Development tasks; may be repeated.")
-@click.option("--images", default=120, show_default=True, help="Training images a task, and test images.")
+@click.option("--images", default=300, show_default=True, help="Training images a task, and test images.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the tables there.")
 def main(nets: tuple[str, ...], streams: tuple[str, ...], images: int, out: Path | None) -> None:
     """Print tables of errors, and differences to plain removal with their intervals over tasks."""
     torch.set_num_threads(1)
     tasks = [few(task, images) for stream in streams for task in opened(stream)]
     lines = []
-    for net in nets:
-        for line in tables(make("backbones", net), tasks):
-            print(line, flush=True)
-            lines.append(line)
+    for line in _lines(nets, tasks, images):
+        print(line, flush=True)
+        lines.append(line)
     if out is not None:
-        out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        out.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _lines(nets: tuple[str, ...], tasks: list[Task], images: int) -> Iterator[str]:
+    yield "# What removed units used to add, given back\n"
+    version = environment()["packages"]["torch"]
+    yield f"Measured with `python -m bench.means`, torch {version}, bf16, {SIZE} px, layout filter, score l1."
+    yield f"Error in % of a ridge head (penalty 0.1) on at most {images} training images, no training, and the"
+    yield "difference to plain removal: mean ± half the 95 % interval over tasks (Student's t). *Off*: the squared"
+    yield "error of what is given back, over all layers, as a share of the square of what the task's images say.\n"
+    yield from listed({"development": tasks})
+    for net in nets:
+        yield from tables(make("backbones", net), tasks)
 
 
 def tables(backbone: Backbone, tasks: list[Task]) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Are smaller nets good for other tasks from the first step? A ridge head on their features, right after.
 
-    python -m bench.transfer [--stream S]... [--net B]... [--out FILE]
+    python -m bench.transfer [--stream S]... [--reported S]... [--net B]... [--out FILE]
 
-Development tasks only: by default emulated ones of seed 5, outside of the variant ``spread``, which is reported; real
-ones by ``--stream "folder:DEVELOP.toml"``. ``--out bench/TRANSFER.md`` writes the tables.
+Development tasks, on which methods are compared while they are built: by default emulated ones of seed 5, outside of
+the variant ``spread``, which is reported; real ones by ``--stream "folder:DEVELOP.toml"``. Tasks on which nothing is
+ever chosen stand beside them by ``--reported``. ``--out bench/TRANSFER.md`` writes the tables.
 """
 
 import copy
@@ -39,7 +40,6 @@ METHODS: dict[str, Transport | None] = {
     "transport, discount=all (default)": Transport(discount="all"),
     "plan=function": Transport(plan="function"),
 }
-PLAIN = "plain removal"
 FLOPS = (0.5, 0.25)
 SIZE = 64
 NETS = ("resnet50_half", "efficientnet_lite0", "squeezenet1_1")
@@ -51,12 +51,16 @@ EMULATED = f"capped(stream={f'nevis22(seed=5, tasks={TASKS.split(chr(44))!r})'!r
 @click.command()
 @click.option("--net", "nets", multiple=True, default=NETS, show_default=True, help="Backbone; may be repeated.")
 @click.option("--stream", "streams", multiple=True, default=[EMULATED], help="Development tasks; may be repeated.")
+@click.option("--reported", "others", multiple=True, help="Tasks that nothing is chosen on; may be repeated.")
 @click.option("--images", default=300, show_default=True, help="Training images a task, and test images.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the tables there.")
-def main(nets: tuple[str, ...], streams: tuple[str, ...], images: int, out: Path | None) -> None:
+def main(
+    nets: tuple[str, ...], streams: tuple[str, ...], others: tuple[str, ...], images: int, out: Path | None
+) -> None:
     """Print tables of errors, and differences to plain removal with their intervals over tasks."""
     torch.set_num_threads(1)
-    tasks = [few(task, images) for stream in streams for task in opened(stream)]
+    roles = {"development": streams, "reported": others}
+    tasks = {role: [few(task, images) for s in given for task in opened(s)] for role, given in roles.items() if given}
     lines = []
     for line in _lines(nets, tasks, images):
         print(line, flush=True)
@@ -65,35 +69,43 @@ def main(nets: tuple[str, ...], streams: tuple[str, ...], images: int, out: Path
         out.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
-def _lines(nets: tuple[str, ...], tasks: list[Task], images: int) -> Iterator[str]:
+def _lines(nets: tuple[str, ...], tasks: dict[str, list[Task]], images: int) -> Iterator[str]:
     yield "# Smaller nets for other tasks, right after\n"
     version = environment()["packages"]["torch"]
     yield f"Measured with `python -m bench.transfer`, torch {version}, bf16, {SIZE} px, layout filter, score l1."
-    yield f"Error in % of a ridge head (penalty 0.1) on {images} training images, no training, and the"
-    yield "difference to plain removal of the same units: mean ± half the 95 % interval over tasks (Student's t)."
-    kinds = {kind: [task.name for task in tasks if task.provenance == kind] for kind in ("real", "emulated")}
-    yield (
-        "Development tasks: "
-        + "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
-        + ".\n"
-    )
+    yield f"Error in % of a ridge head (penalty 0.1) on at most {images} training images, no training, and the"
+    yield "difference to plain removal of the same units: mean ± half the 95 % interval over tasks (Student's t).\n"
+    yield from listed(tasks)
     for net in nets:
         backbone: Backbone = make("backbones", net)
         body = backbone.build().eval()
-        dense = _errors(body, backbone, tasks)
-        yield f"## {backbone.name.partition('(')[0]}" + (f": {backbone.described}" if backbone.described else "") + "\n"
-        yield f"Dense: {mean(dense):.1f}.\n"
-        yield "| FLOPs | | error | minus plain removal |"
-        yield "| --- | --- | --- | --- |"
+        name, dense = backbone.name.partition("(")[0], _errors(body, backbone, tasks)
+        yield f"## {name}" + (f": {backbone.described}" if backbone.described else "") + "\n"
+        yield "Dense: " + ", ".join(f"{mean(found):.1f} ({role})" for role, found in dense.items()) + ".\n"
+        yield "| FLOPs | | " + " | ".join(f"{role}: error | minus plain removal" for role in tasks) + " |"
+        yield "| --- | --- |" + " --- | --- |" * len(tasks)
         for flops in FLOPS:
-            plain: list[float] = []
+            plain: dict[str, list[float]] = {}
             for name, transport in METHODS.items():
                 found = _errors(_smaller(body, flops, transport), backbone, tasks)
-                plain = found if name == PLAIN else plain
-                gains = [a - b for a, b in zip(found, plain, strict=True)]
-                gain = "" if name == PLAIN else mean_and_half(gains, sign=True)
-                yield f"| {flops:g} | {name} | {mean(found):.1f} | {gain} |"
+                plain = plain or found
+                cells = [f"{mean(found[role]):.1f} | {_gain(found[role], plain[role])}" for role in tasks]
+                yield f"| {flops:g} | {name} | " + " | ".join(cells) + " |"
         yield ""
+
+
+def listed(tasks: dict[str, list[Task]]) -> Iterator[str]:
+    """Markdown: which tasks of which role, real and emulated apart."""
+    for role, mine in tasks.items():
+        for kind in ("real", "emulated"):
+            if names := [task.name for task in mine if task.provenance == kind]:
+                yield f"- {role}, {kind} (n = {len(names)}): {', '.join(names)}"
+    yield ""
+
+
+def _gain(found: list[float], plain: list[float]) -> str:
+    """``found`` less ``plain``, task by task; nothing where they are the same."""
+    return "" if found is plain else mean_and_half([a - b for a, b in zip(found, plain, strict=True)], sign=True)
 
 
 def _smaller(body: nn.Module, flops: float, transport: Transport | None) -> nn.Module:
@@ -107,10 +119,10 @@ def _smaller(body: nn.Module, flops: float, transport: Transport | None) -> nn.M
     return smaller
 
 
-def _errors(body: nn.Module, backbone: Backbone, tasks: list[Task]) -> list[float]:
+def _errors(body: nn.Module, backbone: Backbone, tasks: dict[str, list[Task]]) -> dict[str, list[float]]:
     ctx = Context(backbone, Setting(backbone=backbone.name, size=SIZE, precision="bf16"), 0, ComputeMeter())
     body = copy.deepcopy(body).to(memory_format=torch.channels_last)
-    return [error(body, task, ctx) for task in tasks]
+    return {role: [error(body, task, ctx) for task in mine] for role, mine in tasks.items()}
 
 
 @torch.inference_mode()
