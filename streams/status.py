@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import wraps
+from typing import Any, Literal, cast
 
 from harness.config.notation import parse
+from harness.config.options import build
+from harness.config.suite import opened
 from harness.core.errors import UserError
 from harness.core.stream import Stream
 from harness.core.task import Provenance, Split, Task
@@ -21,42 +24,73 @@ class Status:
     detail: str
 
 
-def status(stream: Stream) -> list[Status]:
-    """One status a task, in order. Nothing is downloaded or made.
+def status(stream: str) -> list[Status]:
+    """One status a task of the stream of that name, in order. Nothing is downloaded or made.
 
-    For NEVIS'22 it is about the real images, whatever the stream's source: ready; downloadable through torchvision;
-    manual, when files have to be fetched by hand from a place that serves them; emulated only, when all that is known
-    is an address of 2022.
+    For NEVIS'22 it is about the real images, whatever the stream's source and whether it takes what is here: ready;
+    downloadable through torchvision; manual, when files have to be fetched by hand from a place that serves them;
+    emulated only, when all that is known is an address of 2022.
+
+    Raises:
+        UserError: there is no such stream, or an option of it is wrong.
     """
-    if parse(stream.name).name == "nevis22":
-        return [_nevis22(task) for task in stream]
-    return [Status(task.name, "ready", f"{task.provenance}, {sum(task.sizes.values())} images") for task in stream]
+    if parse(stream).name == "nevis22":
+        return [_nevis22(task) for task in _asked(stream)]
+    return [
+        Status(task.name, "ready", f"{task.provenance}, {sum(task.sizes.values())} images") for task in opened(stream)
+    ]
 
 
-def prepare(stream: Stream, *, say: Callable[[str], None] = lambda line: None) -> list[Status]:
-    """Fetch and check all that can be had of ``stream``, and make its emulated images; then the new status.
+def prepare(stream: str, *, say: Callable[[str], None] = lambda line: None) -> list[Status]:
+    """Fetch and check all that can be had of the stream of that name, and make its emulated images; the new status.
 
     What is there already stays. A data set that fails is said and passed over, and leaves nothing half-prepared.
 
     Args:
         say: is told one line for each thing done.
-    """
-    if parse(stream.name).name == "nevis22":
-        from streams.nevis22.real import fetch
 
-        for task in {_dataset(task): task for task in stream}.values():
-            found = _nevis22(task)
-            if found.state == "downloadable" and parse(stream.name).options.get("source") in ("real", "best"):
-                say(f"{task.name}: downloading")
-                try:
-                    fetch(_dataset(task))
-                except UserError as error:
-                    say(f"{task.name}: {error}")
-    for task in stream:
+    Raises:
+        UserError: there is no such stream, or an option of it is wrong.
+    """
+    written = parse(stream)
+    if written.name != "nevis22":
+        tasks = list(opened(stream))
+    else:
+        asked, source = _asked(stream), written.options.get("source", "emulated")
+        if source != "emulated":
+            _fetch_all(asked, say)
+        here = {task.name for task in asked if source != "emulated" and _nevis22(task).state == "ready"}
+        tasks = [] if source == "real" else [task for task in asked if task.name not in here]
+    for task in tasks:
         if task.provenance is Provenance.EMULATED:
             task.load(Split.DEV)
             say(f"{task.name}: emulated")
     return status(stream)
+
+
+def _fetch_all(asked: Stream, say: Callable[[str], None]) -> None:
+    from streams.nevis22.real import fetch
+
+    for task in {_dataset(task): task for task in asked}.values():
+        if _nevis22(task).state == "downloadable":
+            say(f"{task.name}: downloading")
+            try:
+                fetch(_dataset(task))
+            except UserError as error:
+                say(f"{task.name}: {error}")
+
+
+def _asked(stream: str) -> Stream:
+    """The tasks of NEVIS'22 that ``stream`` names, emulated: to list them, no real image need be here."""
+    from streams.nevis22 import nevis22
+
+    @wraps(nevis22)
+    def emulated(**options: Any) -> Stream:
+        for name in ("source", "skip_missing", "partial", "side"):
+            options.pop(name, None)
+        return nevis22(**options)
+
+    return cast(Stream, build("stream", emulated, parse(stream)))
 
 
 def _nevis22(task: Task) -> Status:

@@ -20,10 +20,9 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def status_command(stream: str, as_json: bool) -> None:
     """For each task: ready, downloadable, manual (and from where), or emulated only."""
-    from harness.config.suite import opened
     from streams.status import status
 
-    _show(status(opened(stream)), as_json)
+    _show(status(stream), as_json)
 
 
 @data.command("prepare")
@@ -31,10 +30,9 @@ def status_command(stream: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 def prepare_command(stream: str, as_json: bool) -> None:
     """Fetch and check what can be had; what is there already stays, nothing is left half-prepared."""
-    from harness.config.suite import opened
     from streams.status import prepare
 
-    _show(prepare(opened(stream), say=lambda line: click.echo(line, err=True)), as_json)
+    _show(prepare(stream, say=lambda line: click.echo(line, err=True)), as_json)
 
 
 @data.command("check")

@@ -253,7 +253,10 @@ def test_a_partial_copy_is_taken_when_asked_and_named_partial_everywhere(harness
     assert (task.provenance, task.num_classes, task.facts()["provenance"]) == (Provenance.PARTIAL, 6, "partial")
     stream = "nevis22(source=real, tasks=[pacs], partial=allow)"
     assert "partial" in harness("show", "stream", stream).stdout
-    assert "6 of 7 classes; partial=allow takes them" in harness("data", "status", stream).stdout
+    for one in (stream, "nevis22(source=best)", "nevis22(source=real, tasks=[pacs, mnist])"):
+        assert "6 of 7 classes; partial=allow takes them" in harness("data", "status", one).stdout, one
+    with pytest.raises(UserError, match="source"):
+        status("nevis22(source=bset)")
     with pytest.raises(UserError, match="partial=allow is for source=real or best"):
         nevis22(partial="allow")
 
@@ -279,7 +282,7 @@ def test_pacs_is_scored_on_a_domain_that_training_does_not_show() -> None:
 
 def test_status_says_of_each_task_what_is_there_and_how_to_get_the_rest(tmp_path) -> None:
     _mnist_files(tmp_path / "data" / "torchvision" / "MNIST" / "raw")
-    found = {one.task: one for one in status(nevis22())}
+    found = {one.task: one for one in status("nevis22")}
     assert len(found) == 106
     assert found["mnist"].detail == "real images"
     assert found["mnist-2"].state == "ready"
@@ -293,15 +296,18 @@ def test_status_says_of_each_task_what_is_there_and_how_to_get_the_rest(tmp_path
 
 def test_preparing_emulates_what_the_stream_emulates_and_says_so() -> None:
     lines: list[str] = []
-    prepare(nevis22(variant="debug"), say=lines.append)
+    prepare("nevis22(variant=debug)", say=lines.append)
     assert lines == ["voc-2007: emulated", "coil20: emulated"]
 
 
 def test_a_download_that_fails_is_said_and_leaves_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(real.Reader, "arrays", _fails)
     lines: list[str] = []
-    prepare(nevis22(source="best", tasks=["stl10"]), say=lines.append)
+    prepare("nevis22(source=best, tasks=[stl10])", say=lines.append)
     assert lines == ["stl10: downloading", "stl10: no way there", "stl10: emulated"]
+    lines.clear()
+    prepare("nevis22(source=real, tasks=[stl10])", say=lines.append)
+    assert lines == ["stl10: downloading", "stl10: no way there"], "real images alone are wanted"
     assert not list((tmp_path / "cache").glob("real/*"))
 
 
