@@ -92,10 +92,10 @@ def main(arguments: list[str] | None = None) -> None:
         except UserError as error:
             parser.error(str(error))
     rows = file.read()
-    for line in lines(rows):
-        print(line)
+    kept = unasked.read()
+    print("\n".join([*lines(rows), "", *unasked.report(kept), "", *unasked.sweep(kept)]))
     if asked.write:
-        put(rows, unasked.read())
+        put(rows, kept)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Which weights are kept where the budget does not pay for asking dev? ``python -m bench.recipes.unasked``.
 
     python -m bench.recipes.unasked --out DIR --stream folder:FILE [--net NET]     # run what DIR lacks, write the file
-    python -m bench.recipes --choose --write                                       # put the choice into the recipe
+    python -m bench.recipes --choose [--write]     # print what the file says; put the choice into the recipe
 
 The search chose trials whose weights dev chooses. Under some 600 training images dev is too dear to ask, and the
 weights at the end of three to ten steps may be worse than the solved start: here three ways are set against each other,
@@ -35,6 +35,7 @@ from streams.folder import declared_tasks
 FILE = Path(__file__).with_name("unasked.csv")
 KEPT: tuple[Choice, ...] = get_args(Choice)
 CANDIDATES: tuple[Unasked, ...] = ("end", "average", "steady")
+RISES = (1.0, 1.05, 1.2, RISE, 2.0, 3.0)
 LOSSES = ("loss_first", "loss_max", "diverged")
 BUDGETS = ("0.3ep", "1ep")
 SEEDS = (0, 1)
@@ -108,6 +109,18 @@ def report(table: pd.DataFrame) -> list[str]:
     return lines
 
 
+def sweep(table: pd.DataFrame) -> list[str]:
+    """Markdown: what ``steady`` errs on, and how often it keeps the start, by how far the loss may rise."""
+    nets = list(dict.fromkeys(table.net))
+    lines = ["| the loss may rise to | " + " | ".join(f"{net}: error | kept the start" for net in nets) + " |",
+             "| --- |" + " --- | --- |" * len(nets)]  # fmt: skip
+    for rise in RISES:
+        found = [_paired(table[table.net == net], rise=rise) for net in nets]
+        cells = [f"{one.steady.mean():.4f} | {100 * one.rose.mean():.0f} %" for one in found]
+        lines.append(f"| {rise:g} of the first{' (taken)' if rise == RISE else ''} | {' | '.join(cells)} |")
+    return lines
+
+
 def _line(net: str, body: str, budget: str, table: pd.DataFrame) -> str:
     paired = _paired(table)
     by_task = paired.groupby("task").mean()
@@ -116,12 +129,12 @@ def _line(net: str, body: str, budget: str, table: pd.DataFrame) -> str:
     return f"| {net} | `{body}` | {budget} | {means} | {less[0]} | {less[1]} | {100 * paired.rose.mean():.0f} % |"
 
 
-def _paired(table: pd.DataFrame) -> pd.DataFrame:
+def _paired(table: pd.DataFrame, *, rise: float = RISE) -> pd.DataFrame:
     """By body, budget, task and seed, the error of every way, and whether the loss rose; what all could pay for."""
     index = ["body", "budget", "task", "seed"]
     errors = table.pivot_table(index=index, columns="kept", values="error").reindex(columns=[*KEPT])
     losses = table[table.kept == "end"].set_index(index)[[*LOSSES]].reindex(errors.index)
-    rose = losses.diverged.eq(True) | (losses.loss_max > RISE * losses.loss_first)
+    rose = losses.diverged.eq(True) | (losses.loss_max > rise * losses.loss_first)
     return errors.assign(steady=errors.start.where(rose, errors.average), rose=rose).dropna()
 
 
@@ -147,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             pd.concat([old[old.net != net], rows(load(asked.out / net).tasks, net)]).to_csv(FILE, index=False)
     except UserError as error:
         parser.error(str(error))
-    print("\n".join(report(read())))
+    print("\n".join([*report(read()), "", *sweep(read())]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from bench.recipes import against, choice, file, unasked
 from bench.recipes.file import Row
-from bench.recipes.rungs import BODIES, RUNGS, in_order
+from bench.recipes.rungs import BODIES, NETS, RUNGS, in_order
 from bench.recipes.space import RATES, strategy, trials
 from bench.recipes.written import NAME, TARGET, put, text
 from harness.config.registry import make
@@ -136,9 +136,12 @@ def test_the_chosen_recipe_is_paired_with_the_others_on_the_tasks_that_all_could
         for task, error in zip("abc", by_task, strict=True)
         for seed in against.SEEDS
     ]
-    line = next(line for line in against.table(pd.DataFrame(rows)) if line.startswith("| `dense` | 1ep"))
+    line = next(
+        line for line in against.table(pd.DataFrame(rows), "resnet50_half") if line.startswith("| `dense` | 1ep")
+    )
     assert line.startswith("| `dense` | 1ep | 0.250 | 0.350 | 0.200 | -10.0 (-10.0 to -10.0, n = 2) | +5.0 (")
     assert line.endswith("0 of 9 |")
+    assert [against.same(net, "dense", "10ep") for net in NETS] == [False, True], "trial 1 is the hand-made recipe"
 
 
 @pytest.mark.parametrize(("rose", "best", "steady"), [((9, 0, 0), "steady", "0.100"), ((0, 0, 9), "average", "0.250")])
@@ -154,6 +157,18 @@ def test_what_is_kept_unasked_is_best_on_average_over_tasks_that_every_way_could
     rows = unasked.rows(tasks, "resnet50_half")
     assert unasked.choose(rows, "resnet50_half") == best
     assert any(f"| 0.183 | 0.300 | 0.167 | {steady} |" in line for line in unasked.report(rows))
+
+
+def test_the_less_a_loss_may_rise_the_more_trainings_keep_their_start() -> None:
+    rows = pd.DataFrame([
+        {"net": "resnet50_half", "body": "dense", "kept": kept, "budget": "1ep", "seed": 0, "task": "a", "error": error,
+         "loss_first": 1.0, "loss_max": 1.3, "diverged": False}
+        for kept, error in {"start": 0.1, "average": 0.3, "end": 0.4}.items()
+    ])  # fmt: skip
+    swept = [line.split("|")[1:4] for line in unasked.sweep(rows)[2:]]
+    for rise, error, kept in swept:
+        keeps = float(rise.split()[0]) < 1.3
+        assert (float(error), kept.strip()) == ((0.1, "100 %") if keeps else (0.3, "0 %"))
 
 
 def test_what_is_kept_unasked_was_chosen_on_development_tasks_and_checked_on_other_seeds() -> None:
