@@ -106,17 +106,18 @@ def main() -> None:
             out = asked.out / net
             specs = runs(net, stream_file(asked.stream), asked.out / "streams")
             left = missing(specs, out, retry_failed=True)
-            cost = price(left)
-            print(
-                f"{net}: {len(left)} runs, {cost.flops:.2g} FLOPs, {60 * cost.hours(asked.jobs):.0f} minutes",
-                flush=True,
-            )
+            if left:
+                cost = price(left)
+                about = f"{cost.flops:.2g} FLOPs, {60 * cost.hours(asked.jobs):.0f} minutes"
+                print(f"{net}: {len(left)} runs, {about}", flush=True)
             if asked.plan:
                 continue
             if left:
                 with watching(left) as watch:
                     run_all(left, out, jobs=asked.jobs, watch=watch, retry_failed=True)
-            print("\n".join(table(load(out).tasks, net)), flush=True)
+            # Runs by an earlier content of a recipe may lie there, too.
+            tasks, mine = load(out).tasks, {spec.folder for spec in specs}
+            print("\n".join(table(tasks[tasks.folder.isin(mine)], net)), flush=True)
     except UserError as error:
         parser.error(str(error))
 
