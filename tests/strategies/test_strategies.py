@@ -19,6 +19,7 @@ from harness.learning.batches import Features
 from harness.learning.composition import Composition
 from harness.learning.recipe import Settled
 from harness.learning.strategy import Infeasible
+from harness.learning.training import Diverged
 from strategies.learners.nearest import neighbour_score, start_nearest
 from strategies.learners.starting import recalibrate
 
@@ -314,6 +315,19 @@ def test_si_takes_its_damping_and_may_begin_with_random_weights(run: Start) -> N
     assert (si.si_lambda, si.eps) == ([1.0], 0.001)
     with pytest.raises(UserError, match="only SI has"):
         make("strategies", "avalanche(method=EWC, damping=0.001)")
+
+
+@pytest.mark.parametrize("spec", ["linear_probe(head_lr=1e30)", "compute_optimal(recipe=v1, lr=1e30, head_lr=1e30)"])
+def test_where_training_diverges_what_it_left_is_scored(spec: str, run: Start) -> None:
+    one = run(spec, epochs=0.5, backbone="timm:test_resnet(weights=none)")
+    with pytest.raises(Diverged):
+        one.learn()
+    assert logits(one).shape == (200, 10)
+    first = one.strategy.net
+    one.meter = ComputeMeter(flops=one.meter.flops_budget)
+    with pytest.raises(Diverged):
+        one.learn()
+    assert one.strategy.net is not first
 
 
 @pytest.mark.parametrize("spec", ["ridge", "ncm", "knn"])
