@@ -229,13 +229,23 @@ class Context:
             self.report_progress(progress)
 
     def features(
-        self, body: nn.Module, data: Examples, *, name: str, reserve: float = 0.0, phase: CostPhase = "extract"
+        self,
+        body: nn.Module,
+        data: Examples,
+        *,
+        name: str,
+        reserve: float = 0.0,
+        seconds: float = 1.0,
+        phase: CostPhase = "extract",
     ) -> Features:
         """Features of ``data`` in eval mode, extracted once and charged.
 
         If the budget does not pay for every image, with ``reserve`` FLOPs more for each, only a seeded, stratified
-        subset of them is extracted: the largest that the budget pays for.
+        subset of them is extracted: the largest that the budget pays for. Of a budget in seconds, it may take
+        ``seconds`` of what is left, a share; what follows has the rest.
         """
+        limited = self.meter.seconds_budget < math.inf
+        left, late = (1 - seconds) * self.meter.remaining_seconds if limited else 0.0, False
         body = body.eval()
         with self.meter.phase(phase):
             price = self.meter.price(body, self.shape(data))
@@ -245,7 +255,7 @@ class Context:
             parts: list[Tensor] = []
             with torch.inference_mode():
                 for start in range(0, len(chosen), 128):
-                    if self.meter.exhausted == "seconds":
+                    if late := self.meter.remaining_seconds <= left:
                         chosen = chosen[:start]
                         break
                     index = chosen[start : start + 128]
@@ -254,7 +264,7 @@ class Context:
                         parts.append(body(inputs).float())
                     self.report_progress(start / len(chosen))
             if len(chosen) < len(data):
-                self.meter.stopped = "seconds" if self.meter.exhausted == "seconds" else "flops"
+                self.meter.stopped = "seconds" if late else "flops"
         # Cloned outside inference mode: a head trained on them needs ordinary tensors.
         values = (
             torch.cat(parts).clone() if parts else torch.zeros(0, feature_width(body, self.size), device=self.device)

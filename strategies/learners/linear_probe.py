@@ -17,6 +17,9 @@ from harness.learning.strategy import Learner
 from harness.learning.training import fit
 from strategies.learners.starting import needs_one_of_each_class
 
+EXTRACTION = 0.75
+"""Share of a budget in seconds that extraction may take; the head is trained in the rest."""
+
 
 @dataclass
 class LinearProbe(Learner):
@@ -45,7 +48,8 @@ class LinearProbe(Learner):
         with ctx.meter.unmetered():
             epoch = flops_train(head, 1, ctx.num_features)
         body, data, cached = ctx.body(), task.load(Split.TRAIN), self.charge == "cached"
-        features = ctx.features(body, data, name=task.name, reserve=epoch * (self.epochs if cached else 1))
+        reserve = epoch * (self.epochs if cached else 1)
+        features = ctx.features(body, data, name=task.name, reserve=reserve, seconds=EXTRACTION)
         needs_one_of_each_class(task, len(features))
         epochs = self.epochs if cached else self._paid_again(body, features, epoch, ctx)
         # Where training diverges, what it made of the head is what is scored.

@@ -97,7 +97,7 @@ def start_head(net: Classifier, data: Examples, task: Task, ctx: Context, recipe
     if recipe.head_init == "probe":
         solving = PROBE_EPOCHS * 6 * width * task.num_classes
     reserve = (each + solving) / recipe.head_share - each
-    features = ctx.features(net.body, data, name=task.name, reserve=reserve)
+    features = ctx.features(net.body, data, name=task.name, reserve=reserve, seconds=recipe.head_share)
     if len(features) < task.num_classes:
         return  # Too few to say anything: the head stays at zero.
     if recipe.head_init == "probe":

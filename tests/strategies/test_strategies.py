@@ -317,6 +317,28 @@ def test_si_takes_its_damping_and_may_begin_with_random_weights(run: Start) -> N
         make("strategies", "avalanche(method=EWC, damping=0.001)")
 
 
+class Ticking(ComputeMeter):
+    """Its clock goes on by one second an image, whatever the machine does."""
+
+    ticks = 0.0
+
+    @property
+    def spent_seconds(self) -> float:
+        return self.ticks
+
+    def step(self, price: Any, count: int) -> Any:
+        self.ticks += count
+        return super().step(price, count)
+
+
+@pytest.mark.parametrize("spec", ["linear_probe", "finetune(recipe=v1, head_init=ridge)"])
+def test_a_budget_in_seconds_leaves_some_for_training(spec: str, run: Start) -> None:
+    one = run(spec, epochs=1, backbone="timm:test_resnet(weights=none)")
+    one.meter = Ticking(seconds=300.0)
+    one.learn()
+    assert one.ctx.trainings[-1].steps > 0
+
+
 @pytest.mark.parametrize("spec", ["linear_probe(head_lr=1e30)", "compute_optimal(recipe=v1, lr=1e30, head_lr=1e30)"])
 def test_where_training_diverges_what_it_left_is_scored(spec: str, run: Start) -> None:
     one = run(spec, epochs=0.5, backbone="timm:test_resnet(weights=none)")
