@@ -112,7 +112,7 @@ class Axes:
         squares = squares.clamp(min=0)
         across = vectors if n < d else x @ vectors
         weights = torch.tensor(PENALTIES, device=x.device) * squares.sum() / min(n, d)
-        shrunk = 1 / (squares + weights[:, None])
+        shrunk = 1 / (squares + weights[:, None]).clamp(min=1e-12)
         return cls(y, vectors, across, across.T @ y, squares, shrunk, wide=n < d)
 
     def solution(self, x: Tensor, shrunk: Tensor) -> Tensor:
