@@ -204,7 +204,7 @@ def other_tasks() -> Iterator[str]:
     methods = ("transport, discount=all (default)", "plan=function")
     yield "\n## Other tasks than the net's own\n"
     yield "Points of error of a ridge head less those after plain removal of the same units, right after; below 0"
-    yield "fusing is ahead. From [TRANSFER.md](TRANSFER.md), which names the tasks.\n"
+    yield "fusing is ahead. From [TRANSFER.md](TRANSFER.md), which names the tasks; trained: [FUSED.md](FUSED.md).\n"
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     net, roles = "", list[str]()
     for line in TRANSFER.read_text(encoding="utf-8").splitlines():

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.intervals import mean_and_half
-from bench.transfer import EMULATED, FLOPS, SIZE, error, few, listed
+from bench.transfer import EMULATED, FLOPS, SIZE, error, few, listed, short
 from harness.compute.backbone import Backbone
 from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
@@ -134,13 +134,13 @@ def _lines(nets: tuple[str, ...], tasks: list[Task], images: int) -> Iterator[st
     yield "error of what is given back, over all layers, as a share of the square of what the task's images say.\n"
     yield from listed({"development": tasks})
     for net in nets:
+        yield f"## {short(net)}\n"
         yield from tables(make("backbones", net), tasks)
 
 
 def tables(backbone: Backbone, tasks: list[Task]) -> Iterator[str]:
     """Markdown, a table for ``backbone``."""
     net = backbone.build().eval()
-    yield f"## {backbone.name.partition('(')[0]}\n"
     yield "| FLOPs | means from | error | minus plain removal | off |"
     yield "| --- | --- | --- | --- | --- |"
     with torch.no_grad():
