@@ -9,11 +9,11 @@ guess, by the images of the task themselves. ``off`` is how far the guesses lie 
 what is given back, over all layers, as a share of its square.
 
 Not, as ``bench/MEANS.md`` shows on four nets, because the guess is bad: at a quarter of the FLOPs the means of the
-task's own images ruin more than they give back (+3 to +10 points), and at half they help two nets of four by 2 to 3. The
-means are those of the dense net, and behind other pruned layers the inputs are others. The norm's guess ruins Lite0 at
-half, though no further off than random pictures' are: it is off to one side, the residual stream adds it up over 15
-layers, and the last activation then cuts all features off (their mean falls from 1.3 to 6e-7 on the first task). So
-nothing is given back by default, for pruned and fused nets alike.
+task's own images ruin more than they give back (+3 to +10 points), and at half they are nowhere surely a help. They
+are those of the dense net, and behind other pruned layers the inputs are others. The norm's guess ruins Lite0 at half,
+though it is hardly further off than that of random pictures, which there are 3 points ahead: it is off to one side, the
+residual stream adds that up over 15 layers, and the last activation then cuts all features off (their mean falls from
+1.3 to 6e-7 on the first task). So nothing is given back by default.
 
 Development tasks only, as in :mod:`bench.transfer`.
 """
