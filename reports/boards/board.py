@@ -257,7 +257,7 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
             rows = _constant(rows, tasks)
         setting = {name: group[name].iloc[0] for name in BOARD}
         labels = sorted({str(label) for label in group["label"]})
-        budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
+        budgets = _ascending({str(budget) for budget in group["budget"]}, rows)
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
         recipe = common_recipe(group)
         title = f"{_title(setting)}, recipe {recipe}" if recipe else _title(setting)
@@ -270,6 +270,24 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
     # The backbones of a stream stand together, and in one order in every stream.
     found.sort(key=lambda board: [-size[stream := str(board.setting["stream"])], stream, _backbone_order(found, board)])
     return _told_apart(found)
+
+
+def _ascending(budgets: Iterable[str], rows: pd.DataFrame) -> tuple[str, ...]:
+    """``budgets`` from small to large: of one unit as written, else by the FLOPs that they pay for, mean over tasks.
+
+    Where one of them is none of FLOPs, units stand one after another.
+    """
+    found = sorted(budgets, key=budget_order)
+    if len({budget_order(budget)[:2] for budget in found}) < 2:
+        return tuple(found)
+    each = rows.groupby(["budget", "index"])["budget_flops"].mean()
+    costs = each.groupby("budget").mean().reindex(found).to_numpy(float)
+    if not np.isfinite(costs).all():
+        return tuple(found)
+    # What a whole stream may spend and what a task may stay apart.
+    return tuple(
+        found[place] for place in sorted(range(len(found)), key=lambda i: (budget_order(found[i])[0], costs[i]))
+    )
 
 
 def _constant(rows: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:

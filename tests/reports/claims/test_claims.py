@@ -132,6 +132,22 @@ def test_a_task_counts_at_the_budgets_where_both_learnt_it(made, tmp_path):
     assert list(gains.values()) == pytest.approx([0.15] * len(gains))
 
 
+def test_budgets_of_two_units_stand_in_the_order_of_what_they_pay_for(made, tmp_path):
+    """Between 0.3 and 3 epochs lies 2e11 FLOPs: each budget counts, and none with less than nothing."""
+    budgets = ("0.3ep", "2e11flops", "3ep")
+    ahead = dict(zip(budgets, (0.02, -0.03, 0.02), strict=True))
+
+    def error(strategy, task, budget, seed):
+        return 0.4 - (ahead[budget] if strategy.startswith("filter") else 0)
+
+    made(tmp_path, strategies=["finetune", "filter_pruned"], budgets=sorted(budgets), seeds=2, error_of=error)
+    board = boards(read([tmp_path]))[0]
+    assert board.budgets == budgets
+    used, (dense, pruned) = side_by_side(board, "finetune", "filter_pruned")
+    assert used == list(budgets)
+    assert (dense - pruned).mean() == pytest.approx((0.02 - 0.03) / 2)
+
+
 def test_a_keep_ratio_is_chosen_on_other_tasks_than_it_is_scored_on(made, tmp_path):
     def error(written, task, budget):
         # On each task another keep-ratio is lucky; none is better on the whole.
