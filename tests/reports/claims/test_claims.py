@@ -220,6 +220,22 @@ def test_the_best_keep_ratio_that_falls_with_the_budget_is_seen(made, tmp_path):
     assert flat.verdict == "refuted"
 
 
+@pytest.mark.parametrize(("size", "verdict"), [(0.004, "inconclusive"), (0.0, "supported")])
+def test_two_seeds_of_one_rank_are_certain_only_where_no_seed_changes_anything(made, tmp_path, size, verdict):
+    best = (0.25, 0.5, 1.0)
+    budgets = ("0.1ep", "0.3ep", "1ep")
+
+    def error(strategy, task, budget, seed):
+        keep = parse(strategy).options.get("keep", 1.0)
+        apart = 0.2 * abs(math.log(keep / best[budgets.index(budget)]))
+        return 0.3 + apart + noise(strategy, task, budget, seed, size=size)
+
+    strategies = ["finetune", "filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
+    made(tmp_path, strategies=strategies, budgets=budgets, seeds=2, error_of=error)
+    found = finding(boards(read([tmp_path]))[0], "C9")
+    assert (found.estimate.value, found.here) == (1, verdict)
+
+
 def test_a_best_keep_ratio_at_the_end_of_what_was_tried_says_nothing(made, tmp_path):
     strategies = ["finetune", "filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
     edge = finding(board_of(made, tmp_path, strategies, lambda written, *_: written.options.get("keep", 1.0)), "C9")
