@@ -190,14 +190,15 @@ def pruned_over_probe(board: Board) -> Finding:
             continue
         here = [(label, budget) for label in (*rivals, *mine)]
         gains.append((budget, cross_fitted(board, rivals, budget) - cross_fitted(board, mine, budget)))
-        questions.append(Question(gain(board, gains[-1][1], here)))
+        questions.append(Question(gain(board, gains[-1][1], here), budget=budget))
         cells += here
     if not questions:
         return not_tested("needs linear_probe and filter_pruned that can pay for enough tasks at one budget")
     best = max(range(len(questions)), key=lambda i: questions[i].quantity.here.value)
     crossing = next((budget for budget, table in gains if mean_of(table) > 0), "no budget")
     said = f"at most {points(questions[best].quantity)}, at {gains[best][0]}; ahead of the probe from {crossing} on"
-    return Finding(said, tuple(questions), some=True, cells=cells)
+    # What stands beside the sentence is what the sentence quotes.
+    return Finding(said, tuple(questions), some=True, cells=cells, displayed=questions[best].quantity)
 
 
 def _controlled(board: Board, family: str, **control: str) -> list[tuple[str, str]]:

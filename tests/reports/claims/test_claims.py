@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shlex
 import zlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from harness.config.notation import parse
 from harness.storage.records import line_of, read_log
 from reports.boards.board import boards
 from reports.boards.evidence import cross_fitted, pick, side_by_side
+from reports.claims.needed import needed
 from reports.claims.verdict import Finding, alone
 from reports.claims.verdicts import claims, claims_table, code_digest, evaluate_claim, rules
 from reports.reading.frame import read
@@ -267,6 +269,24 @@ def test_the_best_of_many_budgets_is_paid_for(made, tmp_path):
     assert lone.quantity.like.low > 0
     assert answer.verdict == "inconclusive"
     assert len(answer.finding.questions) == 5
+
+
+def test_what_stands_beside_the_probe_is_of_the_budget_that_the_sentence_names(made, tmp_path, facts):
+    """Pruning is behind everywhere, least so at 1 epoch: the numbers are those of 1 epoch, which has more seeds."""
+
+    def error(strategy, task, budget, seed):
+        ahead = {"0.1ep": -0.05, "1ep": -0.01}[budget] + 0.001 * seed
+        return 0.4 - (ahead if strategy.startswith("filter") else 0)
+
+    strategies = ["linear_probe", "filter_pruned(keep=0.5)"]
+    made(tmp_path, strategies=strategies, budgets=["0.1ep"], seeds=2, error_of=error)
+    made(tmp_path, strategies=strategies, budgets=["1ep"], seeds=3, error_of=error)
+    board = boards(read([tmp_path]))[0]
+    found = finding(board, "C5")
+    assert "at 1ep" in found.said
+    assert found.estimate.n == 3 * len(facts)
+    assert found.estimate.value == max(q.quantity.here.value for q in found.finding.questions)
+    assert re.search(r" at (0\.1|1)ep", needed(found.finding, HERE))
 
 
 def test_that_random_filters_are_better_shows_as_well_that_it_matters_which_are_kept(made, tmp_path):
