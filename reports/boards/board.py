@@ -35,6 +35,7 @@ class Board:
             could pay for too few tasks at every budget last.
         budgets: as written, from small to large.
         options: all options of each label, defaults included.
+        codes: of each label the version of the strategy, and the digest of its source where it is a plugin.
         pretrained_on: the stream that the net was pretrained on, where that is known.
     """
 
@@ -46,6 +47,7 @@ class Board:
     labels: tuple[str, ...]
     budgets: tuple[str, ...]
     options: dict[str, dict[str, Any]]
+    codes: dict[str, tuple[int, str]]
     pretrained_on: str = ""
 
     @cached_property
@@ -259,9 +261,13 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
         labels = sorted({str(label) for label in group["label"]})
         budgets = _ascending({str(budget) for budget in group["budget"]}, rows)
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
+        codes = {
+            str(label): (int(version), str(source))
+            for label, version, source in zip(group["label"], group["strategy_version"], group["source"], strict=True)
+        }
         recipe = common_recipe(group)
         title = f"{_title(setting)}, recipe {recipe}" if recipe else _title(setting)
-        board = Board(int(str(number)), title, setting, rows, tasks, tuple(labels), budgets, options,
+        board = Board(int(str(number)), title, setting, rows, tasks, tuple(labels), budgets, options, codes,
                       str(group["pretrained_on"].max()))  # fmt: skip
         found.append(replace(board, labels=tuple(sorted(labels, key=partial(_rank, board)))))
     size = {str(board.setting["stream"]): 0 for board in found}
