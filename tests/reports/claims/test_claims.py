@@ -389,6 +389,17 @@ def test_what_fusion_gains_is_compared_between_ratios(made, tmp_path, growth, ve
     assert found.estimate.value == pytest.approx(growth, abs=0.005)
 
 
+def test_what_fusion_gains_is_compared_within_one_layout_and_ruler(made, tmp_path):
+    """Filters at a keep-ratio, channels at a share of FLOPs: a smaller number of the other is not less kept."""
+    kept = ["keep=0.5", "keep=0.4"], ["flops=0.3"]
+    strategies = [f"{name}({share})" for share in kept[0] for name in ("filter_pruned", "ot_fused")]
+    strategies += [f"channel_pruned({kept[1][0]})", f"ot_fused({kept[1][0]}, layout=channel)"]
+    board = board_of(made, tmp_path, strategies, lambda written, *_: 0.4 - 0.02 * (written.name == "ot_fused"))
+    found = finding(board, "IF3")
+    assert {label for label, _ in found.cells} == set(strategies[:4])
+    assert "where 0.4 is kept, fusion gains more than where 0.5 is" in found.said
+
+
 def test_a_claim_without_its_runs_is_not_tested_and_says_what_it_needs(one, tmp_path):
     one(tmp_path, "finetune", "1ep", 0)
     frame = claims_table(boards(read([tmp_path]))[0]).frame
