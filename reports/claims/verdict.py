@@ -36,12 +36,14 @@ class Question:
 
     Attributes:
         margin: closer to the threshold than this is at it; 0 where only clearing it answers.
+        budget: at which it is asked, where a claim asks at several.
     """
 
     quantity: Both
     relation: Relation = "above"
     threshold: float = 0.0
     margin: float = MARGIN
+    budget: str = ""
 
     def chances(self, scope: str) -> tuple[float, float]:
         """p of 'it does not hold' and of 'it does hold', each for both sides of the 95% interval."""
