@@ -41,11 +41,12 @@ class AdaptivePruned(Strategy):
             raise UserError(
                 f"adaptive_pruned(stages={self.stages}): expected at least 2, the dense net and a pruned one"
             )
-        if self.finetune.recipe.choose not in (None, "end"):
-            raise UserError(
-                f"adaptive_pruned(choose={self.finetune.recipe.choose}): a start of another shape is nothing that "
-                "could be kept; expected choose=end"
-            )
+        for option in ("choose", "choose_else"):
+            if (choice := getattr(self.finetune.recipe, option)) not in (None, "end"):
+                raise UserError(
+                    f"adaptive_pruned({option}={choice}): a start of another shape is nothing that could be kept; "
+                    f"leave out {option}"
+                )
         if self.finetune.start.init not in ("pretrained", "scratch"):
             raise UserError(
                 f"adaptive_pruned(init={self.finetune.start.init}): what a task leaves is pruned; expected pretrained"

@@ -104,15 +104,18 @@ class ComputeOptimal(Strategy):
         return version_with(self.recipe, rule)
 
     def learn(self, task: Task, ctx: Context) -> None:
-        epochs = ctx.meter.flops_budget / (ctx.dense_flops * task.sizes[Split.TRAIN])
+        epochs = ctx.task_meter.flops_budget / (ctx.dense_flops * task.sizes[Split.TRAIN])
         if not 0 < epochs < math.inf:
             raise UserError(f"compute_optimal: task {task.name!r} has no budget of FLOPs; expected one in ep or flops")
         used = self._at(fitted(self.family).share(epochs), ctx)
         trained = used.learner if isinstance(used, Composition) else used
         assert isinstance(trained, Finetune)
-        trained.recipe = self.recipe
-        used.learn(task, ctx)
-        self._used, self.net = used, trained.net
+        trained.recipe, self._used = self.recipe, used
+        try:
+            used.learn(task, ctx)
+        finally:
+            # Where training diverges, what it made of the net is what is scored.
+            self.net = trained.net
 
     def _at(self, share: float, ctx: Context) -> Composition | Finetune:
         """The strategy that keeps ``share``, prepared; charged unless a task has paid for it already."""
@@ -162,3 +165,5 @@ class ComputeOptimal(Strategy):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self._paid = list(state["paid"])
+        # What a trial that is undone has made is undone with it: who goes on from this state pays for it as well.
+        self._made = {share: made for share, made in self._made.items() if share in self._paid}

@@ -80,9 +80,12 @@ class Tune(Strategy):
 
     def learn(self, task: Task, ctx: Context) -> None:
         own: Recipe = self._trained.recipe
-        self._trained.recipe = self._found(task, ctx)
-        self._tuned.learn(task, ctx)
-        self._trained.recipe = own
+        try:
+            self._trained.recipe = self._found(task, ctx)
+            self._tuned.learn(task, ctx)
+        finally:
+            # Whatever became of this task, the next one searches from the rates that are written.
+            self._trained.recipe = own
 
     def _found(self, task: Task, ctx: Context) -> Recipe:
         """The recipe that did best on dev; the strategy's own where the budget does not pay for trials."""

@@ -128,6 +128,10 @@ def _own(dataset: str, classes: str) -> str:
         return f"real images, but {error}"
     if classes and held < int(classes):
         return f"real images of {held} of {classes} classes; partial=allow takes them"
+    if classes and held > int(classes):
+        return (
+            f"real images of {held} classes, but {dataset} has {classes}; remove {held - int(classes)} of its folders"
+        )
     return "real images"
 
 

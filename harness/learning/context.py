@@ -66,6 +66,7 @@ class Context:
         meter: the budget of the current task and what was spent of it.
         dense_flops: metered training FLOPs an image of the dense net with the current task's head.
         report_progress: called with the share of a loop that is done, for people who watch.
+        whole: the meter of the task, where ``meter`` is that of a trial or a stage; see :attr:`task_meter`.
         adapted: the net that a body has made of the backbone; None: learning begins with the dense net.
         resident: the examples that are already in the device's memory.
         trainings: how each training of the current task's net went, in their order; trials are left out.
@@ -78,9 +79,15 @@ class Context:
     device: str = "cpu"
     dense_flops: float = 0.0
     report_progress: Callable[[float], None] = field(default=lambda share: None, repr=False)
+    whole: ComputeMeter | None = None
     adapted: Adapted | None = None
     trainings: list[Trained] = field(default_factory=list, repr=False)
     resident: Resident = field(default_factory=Resident, repr=False)
+
+    @property
+    def task_meter(self) -> ComputeMeter:
+        """The meter with the whole budget of the task: a trial is trained as the run that it is to tell of."""
+        return self.whole or self.meter
 
     @property
     def size(self) -> int:

@@ -109,10 +109,7 @@ class Step:
             The loss and the global norm of the gradient before clipping: tensors that stay on their device, and that no
             later step changes.
         """
-        # Statistics of about the last third of the steps, so that a few steps are enough to leave the old ones behind.
-        momentum = max(0.1, 3 / (3 + number))
-        for module in self._norms:
-            module.momentum = momentum
+        momentum = set_momentum(self._norms, number)
         warmup, shape = self.recipe.warmup, self.recipe.schedule
         set_rates(self.optimiser, scheduled(batch.progress, warmup=warmup, shape=shape))
         if self._graph is None:
@@ -180,6 +177,17 @@ def replays(net: nn.Module) -> bool:
 
 def _known(thing: object) -> bool:
     return str(getattr(thing, "__module__", "")).partition(".")[0] in REPLAYABLE
+
+
+def set_momentum(norms: Iterable[nn.Module], number: int) -> float:
+    """Let batch ``norms`` have, after step ``number`` (from 0), statistics of about the last third of the steps.
+
+    So that a few steps are enough to leave the old ones behind.
+    """
+    momentum = max(0.1, 3 / (3 + number))
+    for module in norms:
+        module.momentum = momentum  # type: ignore[assignment]
+    return momentum
 
 
 def clipped(parameters: Iterable[nn.Parameter], most: float | None) -> Tensor:

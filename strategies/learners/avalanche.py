@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.compute.backbone import Classifier, zero_head
+from harness.compute.backbone import zero_head
 from harness.core.errors import UserError, unknown
 from harness.core.seeding import numpy_generator
-from harness.core.task import Kind, Split, Task
+from harness.core.task import Examples, Kind, Split, Task
 from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.recipe import LearnerRecipe, Settled
-from harness.learning.strategy import Learner
+from harness.learning.strategy import Infeasible, Learner
 from strategies.learners.recipes import named_recipe, settled, version_with
 from strategies.learners.starting import needs_one_of_each_class, start_head
 
@@ -69,11 +69,12 @@ class Avalanche(Learner):
 
     def __post_init__(self) -> None:
         named_recipe(self.recipe)
-        if self.recipe.choose not in (None, "end"):
-            raise UserError(
-                f"avalanche(choose={self.recipe.choose}): its one net goes on to the next task with the weights that "
-                "it ends with; leave out choose"
-            )
+        for option in ("choose", "choose_else"):
+            if (choice := getattr(self.recipe, option)) not in (None, "end"):
+                raise UserError(
+                    f"avalanche({option}={choice}): its one net goes on to the next task with the weights that it "
+                    f"ends with; leave out {option}"
+                )
         self.method = SHORT.get(self.method, self.method)
         if self.method not in METHODS:
             raise unknown("method of Avalanche", self.method, [*METHODS, *SHORT])
@@ -90,7 +91,7 @@ class Avalanche(Learner):
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        return version_with(self.recipe, 3)
+        return version_with(self.recipe, 4)
 
     def prepare(self, ctx: Context) -> None:
         with _without_notices():
@@ -100,28 +101,30 @@ class Avalanche(Learner):
         self.net = MultiHead(ctx.body(pretrained=self.pretrained).to(memory_format=plain))
 
     def learn(self, task: Task, ctx: Context) -> None:
-        from strategies.learners.avalanche_parts import MultiHead, OneHead, Pacer, one_task
+        from strategies.learners.avalanche_parts import MultiHead, Pacer, one_task
 
         net, number = self.net, len(self._heads)
         assert isinstance(net, MultiHead), "prepare comes before learn"
         net.heads[str(number)] = zero_head(ctx.num_features, task.num_classes).to(ctx.device)
         self._heads[task.name] = number
-        one = OneHead(net, number)
-        recipe = settled(self.recipe, one, ctx, body=ctx.body_name, statistics_hold=ctx.statistics_hold)
+        one, drawn = net.head_of(number), not self.pretrained
+        recipe = settled(self.recipe, one, ctx, body=ctx.body_name, statistics_hold=ctx.statistics_hold, drawn=drawn)
         data, passes = task.load(Split.TRAIN), AFTERWARDS.get(self.method, 0.0)
         each = ctx.meter.price(one, ctx.shape(data)).flops
         needs_one_of_each_class(task, ctx.meter.affordable(each * (1 + passes)))
-        start_head(Classifier(net.body, net.heads[str(number)]), data, task, ctx, recipe)
+        start_head(one, data, task, ctx, recipe)
         affordable = ctx.meter.affordable(each * (1 + passes))
         # A method's own work in a step, such as a teacher's pass, shows when the step is done: none is too large.
         recipe = replace(recipe, batch_size=max(1, min(recipe.batch_size, int(affordable / FIRST_STEP))))
         if affordable < len(data):
             data = data[stratified(data.labels, int(affordable), numpy_generator(ctx.seed, task.name, "subset"))]
+        if recipe.norm == "batch":
+            data = _without_a_batch_of_one(data, recipe.batch_size, numpy_generator(ctx.seed, task.name, "even"))
         with _without_notices(), torch.enable_grad():
-            net.statistics_hold = recipe.norm == "frozen"
+            net.statistics_hold, net.autocast = recipe.norm == "frozen", ctx.autocast(net)
             agent = self._agent(one_task(net, number, recipe), recipe, ctx)
             pacer = next(plugin for plugin in agent.plugins if isinstance(plugin, Pacer))
-            pacer.begin(ctx, recipe, task.name, size=len(data), held_back=passes * each * len(data), each=each)
+            pacer.begin(one, ctx, recipe, task.name, size=len(data), held_back=passes * each * len(data), each=each)
             numbers = self._kept["wanted"].numbers(data.labels)
             # Of these Avalanche asks no more than which classes there are; with several labels an image, all of them.
             classes = np.arange(len(data)) % task.num_classes if task.kind is Kind.MULTILABEL else numbers
@@ -135,6 +138,8 @@ class Avalanche(Learner):
 
         from strategies.learners.avalanche_parts import Pacer, Targets
 
+        wanted = self._kept.setdefault("wanted", Targets())
+        wanted.smoothing = recipe.smoothing
         settings = dict(METHODS[self.method])
         if self.strength is not None:
             first = next(iter(settings))
@@ -144,7 +149,7 @@ class Avalanche(Learner):
         agent = getattr(methods, self.method)(
             model=self.net,
             optimizer=optimiser,
-            criterion=self._kept.setdefault("wanted", Targets()),
+            criterion=wanted,
             train_mb_size=recipe.batch_size,
             train_epochs=1_000_000,
             device=ctx.device,
@@ -162,10 +167,23 @@ class Avalanche(Learner):
         return agent
 
     def predict(self, task: Task, images: Tensor) -> Tensor:
-        from strategies.learners.avalanche_parts import MultiHead, OneHead
+        from strategies.learners.avalanche_parts import MultiHead
 
         assert isinstance(self.net, MultiHead), "learn comes before predict"
-        return OneHead(self.net, self._heads[task.name])(images)  # type: ignore[no-any-return]
+        return self.net.head_of(self._heads[task.name])(images)
+
+
+def _without_a_batch_of_one(data: Examples, batch_size: int, generator: np.random.Generator) -> Examples:
+    """``data``, less one image where the last batch of an epoch would be one: batch norm cannot train on it.
+
+    Raises:
+        Infeasible: the budget pays for steps of one image only.
+    """
+    if batch_size < 2:
+        raise Infeasible("the budget pays for steps of one image, which batch norm cannot train on")
+    if len(data) % batch_size != 1:
+        return data
+    return data[np.sort(stratified(data.labels, len(data) - 1, generator))]
 
 
 def _experience(inputs: Tensor, numbers: Any, classes: Any, task: int) -> Any:

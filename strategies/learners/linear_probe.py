@@ -48,8 +48,9 @@ class LinearProbe(Learner):
         features = ctx.features(body, data, name=task.name, reserve=epoch * (self.epochs if cached else 1))
         needs_one_of_each_class(task, len(features))
         epochs = self.epochs if cached else self._paid_again(body, features, epoch, ctx)
-        fit(head, features, ctx, name=task.name, recipe=self.recipe, epochs=epochs)
+        # Where training diverges, what it made of the head is what is scored.
         self.net = Classifier(Memoised(body), head).eval()
+        fit(head, features, ctx, name=task.name, recipe=self.recipe, epochs=epochs)
 
     def _paid_again(self, body: nn.Module, features: Features, epoch: float, ctx: Context) -> float:
         """Charge the extractions that a cache saves; how many epochs the budget pays for with them."""

@@ -92,12 +92,12 @@ def images_shown(net: nn.Module, ctx: Context) -> float:
     Where seconds are the budget, a pass of ``net`` is timed; the dense net is taken to be as much slower as it takes
     more FLOPs.
     """
-    meter = ctx.meter
+    meter = ctx.task_meter
     dense = ctx.dense_flops or dense_flops(ctx.backbone, 2, ctx.size)
     images = meter.flops_budget / dense
     if meter.seconds_budget < math.inf:
-        with meter.phase("validate"):
-            own = meter.price(net, (3, ctx.size, ctx.size)).flops
+        with ctx.meter.phase("validate"):
+            own = ctx.meter.price(net, (3, ctx.size, ctx.size)).flops
             seconds = forward_seconds(net, ctx) * dense / own
         images = min(images, meter.seconds_budget / seconds)
     return images

@@ -24,6 +24,6 @@ def stretch(
         # The meter of the stretch sees every operation; two that watch would charge it twice.
         with ctx.meter.unmetered(), meter:
             # How a trial went is its own: only trainings whose net is used are told of.
-            yield replace(ctx, meter=meter, trainings=ctx.trainings if phase is None else [])
+            yield replace(ctx, meter=meter, whole=ctx.task_meter, trainings=ctx.trainings if phase is None else [])
     finally:
         ctx.meter.absorb(meter, phase=phase)

@@ -5,6 +5,7 @@ set can lie in ``<data folder>/nevis22/<dataset>/``, one folder a class (or ``tr
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,11 @@ _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 @dataclass(frozen=True)
 class Reader:
-    """A torchvision data set: its class, and the arguments of each official part, train first."""
+    """A torchvision data set: its class, and the arguments of each official part, train first.
+
+    Attributes:
+        together: a pattern of names of files, as that of a :class:`Protocol`: frames of one track are not cut apart.
+    """
 
     name: str
     parts: Sequence[Mapping[str, Any]]
@@ -44,6 +49,7 @@ class Reader:
     label: Callable[[Any], Any] = int
     splits: Callable[..., dict[Split, Array]] = official_splits
     change: Callable[[Image.Image, int, int], Image.Image] | None = None
+    together: str = ""
 
     def arrays(self, *, download: bool = False, side: int = SIDE) -> dict[str, Array]:
         """All images, labels and splits.
@@ -54,7 +60,8 @@ class Reader:
         pieces = [self.part(part, download=download) for part in self.parts]
         counts = [len(piece) for piece in pieces]
         images, labels = collected(self._pairs(pieces), side=side)
-        splits = self.splits(labels, counts, numpy_generator(0, self.name))
+        keep = {"together": self._tracks(pieces)} if self.together else {}
+        splits = self.splits(labels, counts, numpy_generator(0, self.name), **keep)
         return with_splits({"images": images, "labels": labels}, splits)
 
     def present(self) -> bool:
@@ -79,6 +86,14 @@ class Reader:
             return maker(root=str(root), **asked)
         except (OSError, RuntimeError, ValueError, ImportError) as error:
             raise UserError(f"torchvision's {self.name} cannot be read from {root}: {error}") from error
+
+    def _tracks(self, pieces: Sequence[Any]) -> Array:
+        """A number for each image, equal for those of one folder in whose names ``together`` finds the same."""
+        pattern, keys = re.compile(self.together), dict[object, int]()
+        files = [Path(file) for piece in pieces for file, _ in piece._samples]
+        matches = [pattern.search(file.stem) for file in files]
+        named = [(file.parent, match.groups()) if match else file for file, match in zip(files, matches, strict=True)]
+        return np.array([keys.setdefault(name, len(keys)) for name in named], np.int64)
 
     def _pairs(self, pieces: Sequence[Any]) -> Iterator[tuple[Image.Image, Any]]:
         for part, piece in enumerate(pieces):
@@ -119,6 +134,7 @@ def _turned(image: Image.Image, part: int, index: int) -> Image.Image:
 _TRAIN_TEST = ({"train": True}, {"train": False})
 _SPLITS = ({"split": "train"}, {"split": "test"})
 _WITH_VAL = ({"split": "train"}, {"split": "val"}, {"split": "test"})
+_TRACK = r"^(?:\d+_)?(\d+)_\d+$"
 _BY_HAND = {"ImageNet", "StanfordCars", "LFWPeople"}
 
 READERS: Mapping[str, Reader | CocoCrops] = {
@@ -138,7 +154,7 @@ READERS: Mapping[str, Reader | CocoCrops] = {
     "oxford_flowers102": Reader("Flowers102", _WITH_VAL),
     "dtd": Reader("DTD", _WITH_VAL, {"partition": 1}),
     "food101": Reader("Food101", _SPLITS),
-    "german_tsr": Reader("GTSRB", _SPLITS),
+    "german_tsr": Reader("GTSRB", _SPLITS, together=_TRACK),
     "oxford_iiit_pet": Reader("OxfordIIITPet", ({"split": "trainval"}, {"split": "test"})),
     "fgvc_aircraft_family": Reader(
         "FGVCAircraft", ({"split": "trainval"}, {"split": "test"}), {"annotation_level": "family"}
@@ -176,7 +192,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "caltech101": Protocol(train_per_class=30),
     "scenes15": Protocol(train_per_class=100),
     "pacs": Protocol(test_files=r"/sketch", halve_test=True),
-    "german_tsr": Protocol(together=r"^(?:\d+_)?(\d+)_\d+$"),
+    "german_tsr": Protocol(together=_TRACK),
     "coil100": Protocol(in_order=(5, 5, 5)),
 }
 """How a person's own folder of a data set is cut that has no split folders. Caltech's 30 training images a class and
@@ -278,4 +294,7 @@ def fashion_mnist(folder: Path, *, side: int = SIDE) -> dict[str, Array]:
 
 
 def _set_name(dataset: str, side: int) -> str:
-    return f"real/{dataset.replace('/', '-')}-1{'' if side == SIDE else f'-{side}px'}"
+    reader = READERS.get(dataset)
+    # Cut in another way than once: what was prepared then is left alone.
+    edition = 2 if isinstance(reader, Reader) and reader.together else 1
+    return f"real/{dataset.replace('/', '-')}-{edition}{'' if side == SIDE else f'-{side}px'}"

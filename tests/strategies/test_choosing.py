@@ -54,7 +54,7 @@ def test_the_average_lies_in_the_middle() -> None:
 
 
 def test_who_does_not_choose_says_so(run: Run) -> None:
-    with pytest.raises(UserError, match="expected choose=end"):
+    with pytest.raises(UserError, match="leave out choose"):
         run("adaptive_pruned(flops=0.5, choose=dev)", epochs=0.5).learn()
 
 

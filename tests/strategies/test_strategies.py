@@ -1,5 +1,6 @@
 """Does every strategy learn, keep its budget, and take back what it gave?"""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,13 @@ from harness.compute.flops import flops_forward, flops_train
 from harness.compute.meter import ComputeMeter
 from harness.config.registry import make
 from harness.core.errors import UserError
+from harness.core.spec import Precision
 from harness.core.task import Split, Task
 from harness.learning.batches import Features
 from harness.learning.composition import Composition
 from harness.learning.recipe import Settled
 from harness.learning.strategy import Infeasible
+from harness.learning.training import Diverged
 from strategies.learners.nearest import neighbour_score, start_nearest
 from strategies.learners.starting import recalibrate
 
@@ -220,6 +223,82 @@ def test_naive_of_avalanche_costs_what_finetuning_costs(run: Start) -> None:
     assert ours.meter.spent_flops == pytest.approx(theirs.meter.spent_flops, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("options", "precision"),
+    [
+        ("lr=0.3, smoothing=0.4", "fp32"),
+        ("lr=0.3, weight_decay=1.0", "fp32"),
+        ("recipe=v3, init=scratch", "fp32"),
+        ("lr=0.3, optimiser=adamw, head_lr=0.001, weight_decay=1.0, clip=0.5", "bf16"),
+    ],
+)
+def test_naive_of_avalanche_is_finetuning(options: str, precision: Precision, run: Start) -> None:
+    """All images in a batch, so that their order says nothing: what differs is the order of sums."""
+    written = options if "recipe" in options else f"recipe=v1, {options}"
+    theirs, ours = (
+        run(
+            f"{strategy}({written}, batch_size=400, augment=False)", epochs=5, backbone="timm:test_resnet(weights=none)"
+        )
+        for strategy in ("finetune", "avalanche")
+    )
+    begun = copy.deepcopy(ours.strategy.net.body)
+    theirs.strategy.begin_with(begun)
+    for one in (theirs, ours):
+        one.ctx.setting = replace(one.ctx.setting, precision=precision)
+        one.learn()
+    assert theirs.meter.steps == ours.meter.steps >= 4
+    assert ours.ctx.trainings[-1].loss_last == pytest.approx(theirs.ctx.trainings[-1].loss_last, rel=0.01)
+    before, end = begun.state_dict(), ours.strategy.net.body.state_dict()
+    for name, value in theirs.strategy.net.body.state_dict().items():
+        moved = float((value - before[name]).float().norm())
+        assert float((value - end[name]).float().norm()) <= 0.02 * moved + 1e-5, name
+
+
+@pytest.mark.parametrize("method", ["Naive", "EWC", "LwF", "SI", "MAS", "Replay", "GEM", "AGEM"])
+def test_every_method_of_avalanche_trains_in_the_number_format_of_the_setting(method: str, run: Start) -> None:
+    one = run(f"avalanche(method={method}, smoothing=0.1)", epochs=0.3, backbone="timm:test_resnet(weights=none)")
+    one.ctx.setting = replace(one.ctx.setting, precision="bf16")
+    net, inside, seen = one.strategy.net, [False], set()
+    # Prices are asked for outside of the net that Avalanche calls.
+    net.register_forward_pre_hook(lambda *_: inside.__setitem__(0, True))
+    net.register_forward_hook(lambda *_: inside.__setitem__(0, False))
+    last = [module for module in net.body.modules() if isinstance(module, nn.Conv2d)][-1]
+    last.register_forward_hook(lambda module, given, out: seen.add(out.dtype) if inside[0] else None)
+    for name in ("first", "second"):
+        one.task = replace(one.task, name=name)
+        one.meter = ComputeMeter(flops=one.meter.flops_budget)
+        one.learn()
+        assert one.meter.steps > 0
+        assert one.meter.spent_flops <= one.meter.flops_budget * (1 + 1e-9)
+    assert seen == {torch.bfloat16}
+    assert all(value.isfinite().all() for value in net.state_dict().values())
+
+
+def test_labels_are_smoothed_over_the_classes_of_an_images_own_task() -> None:
+    from strategies.learners.avalanche_parts import RULED_OUT, Targets
+
+    wanted = Targets()
+    wanted.smoothing = 0.2
+    few, many = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.5, 0.0, -0.5]])
+    padded = torch.cat([nn.functional.pad(few, (0, 1), value=RULED_OUT), many])
+    each = [nn.functional.cross_entropy(row, torch.tensor([1]), label_smoothing=0.2) for row in (few, many)]
+    torch.testing.assert_close(wanted(padded, torch.tensor([1, 1])), sum(each) / 2)
+
+
+def test_an_epoch_of_avalanche_does_not_end_in_a_batch_of_one(digits: Task, run: Start) -> None:
+    one = run("avalanche(init=scratch, batch_size=133)", epochs=3, backbone="timm:test_resnet(weights=none)")
+    one.learn()
+    assert one.meter.steps > 4
+    assert one.meter.examples == 133 * one.meter.steps
+
+
+@pytest.mark.parametrize("strategy", ["avalanche", "adaptive_pruned"])
+@pytest.mark.parametrize("option", ["choose=dev", "choose_else=average", "choose_else=start"])
+def test_a_choice_that_could_not_be_made_is_refused(strategy: str, option: str) -> None:
+    with pytest.raises(UserError, match=f"leave out {option.partition('=')[0]}$"):
+        make("strategies", f"{strategy}({option})")
+
+
 def test_an_unknown_method_of_avalanche_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'Replay'"):
         make("strategies", "avalanche(method=Repaly)")
@@ -236,6 +315,19 @@ def test_si_takes_its_damping_and_may_begin_with_random_weights(run: Start) -> N
     assert (si.si_lambda, si.eps) == ([1.0], 0.001)
     with pytest.raises(UserError, match="only SI has"):
         make("strategies", "avalanche(method=EWC, damping=0.001)")
+
+
+@pytest.mark.parametrize("spec", ["linear_probe(head_lr=1e30)", "compute_optimal(recipe=v1, lr=1e30, head_lr=1e30)"])
+def test_where_training_diverges_what_it_left_is_scored(spec: str, run: Start) -> None:
+    one = run(spec, epochs=0.5, backbone="timm:test_resnet(weights=none)")
+    with pytest.raises(Diverged):
+        one.learn()
+    assert logits(one).shape == (200, 10)
+    first = one.strategy.net
+    one.meter = ComputeMeter(flops=one.meter.flops_budget)
+    with pytest.raises(Diverged):
+        one.learn()
+    assert one.strategy.net is not first
 
 
 @pytest.mark.parametrize("spec", ["ridge", "ncm", "knn"])

@@ -9,7 +9,12 @@ import torch
 from harness.config.registry import make
 from harness.conformance.promises import conformance
 from harness.core.errors import UserError
+from harness.learning.context import Context
 from harness.learning.recipe import RATES, LearnerRecipe
+from harness.learning.training import Diverged
+from strategies import compute_optimal
+from strategies.compute_optimal import Rule
+from strategies.learners import finetune, recipes
 
 Start = Callable[..., Any]
 TINY: dict[str, Any] = {"backbone": "tiny:net", "size": 16}
@@ -52,6 +57,41 @@ def test_without_the_means_to_search_its_own_rates_are_taken(run: Start) -> None
 def test_trials_leave_no_trace_from_task_to_task(spec: str) -> None:
     for answer in conformance(f"tune(strategy={spec!r}, rates=[0.5, 1.0])", stream="tiny:bars", budget="4ep", **TINY):
         assert answer.holds, answer
+
+
+def test_trials_are_trained_by_the_recipe_of_the_run_they_choose_for(
+    run: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, looked_up = set(), recipes.settled
+
+    def settled(recipe: LearnerRecipe, net: Any, ctx: Context, **known: Any) -> Any:
+        shown.add(recipes.images_shown(net, ctx))
+        return looked_up(recipe, net, ctx, **known)
+
+    monkeypatch.setattr(finetune, "settled", settled)
+    run("tune(strategy=finetune, rates=[0.5, 1.0])", epochs=1.5, **TINY).learn()
+    assert len(shown) == 1
+
+
+def test_a_tuned_rate_is_not_taken_to_the_next_task_where_training_diverges(run: Start) -> None:
+    ruined = "finetune(recipe=v1, scope=head, lr=1e30, head_lr=1e30)"
+    one = run(f"tune(strategy={ruined!r}, rates=[0.5, 0.7])", epochs=2, **TINY)
+    with pytest.raises(Diverged):
+        one.learn()
+    assert one.strategy._tuned.recipe.rate == 1.0
+
+
+def test_a_trial_of_compute_optimal_is_of_the_net_that_is_trained_and_undone(
+    run: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute_optimal, "fitted", lambda _: Rule((0.1, 1.5), (0.5, 1.0), (0.5, 1.0)))
+    spec = "tune(strategy='compute_optimal(family=ot)', rates=[0.5, 1.0])"
+    small: dict[str, Any] = {"backbone": "timm:test_resnet(weights=none)", "size": 32}
+    learnt = run(spec, epochs=1.5, **small).learn()
+    assert set(learnt.strategy._tuned._made) == {1.0}
+    monkeypatch.setattr(compute_optimal, "fitted", lambda _: Rule((1.0,), (0.5,), (0.5, 1.0)))
+    learnt = run(spec, epochs=0.5, **small).learn()
+    assert learnt.strategy.state() == {"paid": [0.5]}, "who goes on from here pays for what the first run would pay"
 
 
 def test_the_key_knows_the_options_of_what_is_tuned() -> None:

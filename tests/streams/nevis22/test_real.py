@@ -1,6 +1,7 @@
 """Real images stand in for emulated ones where they are at hand, and what is missing is said before anything runs."""
 
 import gzip
+import itertools
 import json
 import os
 import subprocess
@@ -245,6 +246,30 @@ def test_an_own_folder_with_another_number_of_classes_is_refused() -> None:
     _fill(own_folder("pacs"), 6)
     with pytest.raises(UserError, match="6 classes, but pacs has 7"):
         nevis22(source="best")
+
+
+def test_the_status_of_a_folder_with_too_many_classes_says_so() -> None:
+    _fill(own_folder("pacs"), 8)
+    (pacs,) = (one for one in status("nevis22(source=best)") if one.task == "pacs")
+    assert "8 classes, but pacs has 7; remove 1 of its folders" in pacs.detail
+
+
+def test_frames_of_one_track_of_traffic_signs_are_in_one_split(tmp_path) -> None:
+    place = tmp_path / "data" / "torchvision" / "gtsrb"
+    for sign, track, frame in itertools.product(range(2), range(10), range(4)):
+        (folder := place / "GTSRB" / "Training" / f"{sign:05}").mkdir(parents=True, exist_ok=True)
+        grey = np.full((8, 8, 3), sign * 100 + track * 5, np.uint8)
+        Image.fromarray(grey).save(folder / f"{track:05}_{frame:05}.ppm")
+    (tests := place / "GTSRB" / "Final_Test" / "Images").mkdir(parents=True)
+    for number in range(4):
+        Image.fromarray(np.full((8, 8, 3), 250, np.uint8)).save(tests / f"{number:05}.ppm")
+    lines = [f"{number:05}.ppm;{number % 2}" for number in range(4)]
+    (place / "GT-final_test.csv").write_text("\n".join(["Filename;ClassId", *lines]))
+    arrays = READERS["german_tsr"].arrays()
+    tracks = [set(arrays["images"][arrays[split]][:, 0, 0, 0].tolist()) for split in ("train", "dev", "dev_test")]
+    assert sum(map(len, tracks)) == len(set().union(*tracks)) == 20
+    assert all(tracks)
+    assert len(arrays["test"]) == 4
 
 
 def test_a_partial_copy_is_taken_when_asked_and_named_partial_everywhere(harness: Harness) -> None:
