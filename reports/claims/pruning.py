@@ -1,6 +1,7 @@
 """Is pruning what it is said to be? Tests of the claims on gain, cost and controls: board in, finding out."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -113,10 +114,20 @@ def asymptotic_cost(board: Board) -> Finding:
     cells = [(label, budgets[-1]) for label in (dense, found[0])]
     losses = board.differences((found[0], budgets[-1]), (dense, budgets[-1]))
     cost = gain(board, losses, cells)
-    ahead = [b for b in budgets if mean_of(board.differences((found[0], b), (dense, b))) > 0]
-    said = f"the dense net is ahead by {points(cost)}, at {budgets[-1]}; from {ahead[0] if ahead else 'no budget'} on"
+    crossing = _for_good([(b, mean_of(board.differences((found[0], b), (dense, b)))) for b in budgets])
+    said = f"the dense net is ahead by {points(cost)}, at {budgets[-1]}; from {crossing} on"
     question = Question(cost, "below", ASYMPTOTIC_COST, margin=0.0)
     return Finding(said, (question,), cells=cells)
+
+
+def _for_good(gains: Sequence[tuple[str, float]]) -> str:
+    """The budget from which on every mean of ``gains`` (budget, mean), from small to large, is above 0."""
+    found = "no budget"
+    for budget, mean in reversed(gains):
+        if not mean > 0:
+            break
+        found = budget
+    return found
 
 
 def _equal_pairs(board: Board, first: list[str], second: list[str]) -> list[tuple[str, str]]:
@@ -195,7 +206,7 @@ def pruned_over_probe(board: Board) -> Finding:
     if not questions:
         return not_tested("needs linear_probe and filter_pruned that can pay for enough tasks at one budget")
     best = max(range(len(questions)), key=lambda i: questions[i].quantity.here.value)
-    crossing = next((budget for budget, table in gains if mean_of(table) > 0), "no budget")
+    crossing = _for_good([(budget, mean_of(table)) for budget, table in gains])
     said = f"at most {points(questions[best].quantity)}, at {gains[best][0]}; ahead of the probe from {crossing} on"
     # What stands beside the sentence is what the sentence quotes.
     return Finding(said, tuple(questions), some=True, cells=cells, displayed=questions[best].quantity)

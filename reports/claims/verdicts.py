@@ -184,14 +184,17 @@ def _ends(name: str, one: Estimate | None) -> dict[str, float]:
 
 
 def command(board: Board, labels: Sequence[str], budgets: Sequence[str]) -> str:
-    """What makes the runs of these strategies at these budgets; empty if there are none."""
+    """What makes the runs of these strategies, on the board or not, at these budgets; empty if there are none."""
     if not labels:
         return ""
     setting = board.setting
     words = ["harness", "run", "default", "--stream", str(setting["stream"]), "--backbone", str(setting["backbone"])]
     words += ["--size", str(setting["size"])]
-    for label in labels:
-        words += ["--strategy", label.rpartition(" v")[0] or label]
+    rows = board.rows_of((label, budget) for label in labels for budget in board.budgets)
+    # As the runs write them: a label leaves out the recipe that all of the board share, and may name a version.
+    as_run = dict(zip(rows["label"], rows["strategy"], strict=True))
+    for strategy in dict.fromkeys(str(as_run.get(label, label)) for label in labels):
+        words += ["--strategy", strategy]
     for budget in budgets:
         words += ["--budget", budget]
     words += ["--seeds", str(max(board.seeds) + 1)]

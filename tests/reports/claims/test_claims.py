@@ -271,6 +271,13 @@ def test_the_best_of_many_budgets_is_paid_for(made, tmp_path):
     assert len(answer.finding.questions) == 5
 
 
+def test_ahead_from_a_budget_on_is_ahead_at_all_later_ones(made, tmp_path):
+    ahead = (0.05, -0.05, 0.05)
+    board = board_of(made, tmp_path, ["linear_probe", "filter_pruned(keep=0.5)"],
+                     lambda written, _, budget: 0.4 - ahead[budget] * (written.name == "filter_pruned"))  # fmt: skip
+    assert "ahead of the probe from 1ep on" in finding(board, "C5").said
+
+
 def test_what_stands_beside_the_probe_is_of_the_budget_that_the_sentence_names(made, tmp_path, facts):
     """Pruning is behind everywhere, least so at 1 epoch: the numbers are those of 1 epoch, which has more seeds."""
 
@@ -446,3 +453,11 @@ def test_the_command_of_a_verdict_makes_just_the_runs_it_rests_on(results):
     assert sorted(asked) == sorted({label for label, _ in finding(board, "C6").cells})
     planned = CliRunner().invoke(plan, [*words[2:], "--json"])
     assert json.loads(planned.stdout)["runs"] == 2 * 3 * 2
+
+
+def test_the_command_names_the_recipe_that_the_board_has_in_common(made, tmp_path):
+    strategies = ["filter_pruned(keep=0.5, recipe=v1)", "filter_pruned(keep=0.5, recipe=v1, score=random)"]
+    board = boards(read([made(tmp_path, strategies=strategies, budgets=["1ep"])]))[0]
+    assert "filter_pruned(keep=0.5)" in board.labels
+    words = shlex.split(claims_table(board).frame.set_index("id").loc["C6"].iloc[0]["command"])
+    assert sorted(words[i + 1] for i, word in enumerate(words) if word == "--strategy") == strategies
