@@ -177,7 +177,7 @@ def _curve(board: Board, label: str, places: list[int]) -> _Curve | None:
     for budget in board.budgets:
         table = board.values(label, budget)[places]
         # What a task that it could not pay for was charged is no price of a result.
-        paid = (~np.isnan(table)).any(axis=1)
+        paid = np.asarray((~np.isnan(table)).any(axis=1))
         cost = mean_of(np.where(paid[:, None], board.values(label, budget, "flops")[places], math.nan))
         if paid.any() and cost > 0:
             found.append((cost, budget, table))

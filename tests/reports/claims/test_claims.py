@@ -461,3 +461,9 @@ def test_the_command_names_the_recipe_that_the_board_has_in_common(made, tmp_pat
     assert "filter_pruned(keep=0.5)" in board.labels
     words = shlex.split(claims_table(board).frame.set_index("id").loc["C6"].iloc[0]["command"])
     assert sorted(words[i + 1] for i, word in enumerate(words) if word == "--strategy") == strategies
+
+
+def test_the_table_says_at_what_level_it_decides(results):
+    caption = claims_table(boards(read([results]))[0]).caption
+    assert "at most 0.025" in caption
+    assert "97.5% interval" in caption

@@ -85,9 +85,9 @@ def test_what_a_budget_could_not_pay_for_is_no_part_of_its_price(made, tmp_path)
     for log in tmp_path.rglob("events.jsonl"):
         records = read_log(log).records
         log.write_text("".join(line_of(r | {"flops": 0} if r.get("status") == "infeasible" else r) for r in records))
-    at = curves(boards(read([tmp_path]))[0]).set_index("budget").loc["0.3ep"]
-    [found] = advise([tmp_path], float(at["flops"]))
-    assert found.candidates[0].error == pytest.approx(at["error"])
+    at = curves(boards(read([tmp_path]))[0]).set_index("budget")
+    [found] = advise([tmp_path], at["flops"]["0.3ep"])
+    assert found.candidates[0].error == pytest.approx(at["error"]["0.3ep"])
 
 
 def test_advice_at_a_budget_takes_in_those_that_stopped_a_step_before_or_after_it(made, tmp_path):
