@@ -29,7 +29,8 @@ class Protocol:
     """The usual cut of a data set, where its folder has no split folders. All fields may be left out.
 
     Attributes:
-        train_per_class: that many images of each class, drawn at random, are for training and the rest is the test.
+        train_per_class: that many images of each class, drawn at random, are for training and the rest is the test;
+            with ``together`` whole groups, until there are as many or more.
         test_files: a pattern; images whose name, with the class before it, holds it are the test.
         in_order: of each class by the last number in the names: how many for train, dev and dev_test; the rest is test.
         together: a pattern; images of a class in which it finds the same groups are never cut apart. Split folders
@@ -94,9 +95,10 @@ def _by_rule(contents: Contents, protocol: Protocol) -> dict[str, _Part] | None:
         generator = numpy_generator(0, "per class")
         labels = np.array([label for _, label in images])
         chosen = np.ones(len(images), np.int64)
+        groups = belonging_together(contents, protocol)
         for label in range(len(contents.classes)):
-            members = np.flatnonzero(labels == label)
-            chosen[generator.permutation(members)[: protocol.train_per_class]] = 0
+            members = generator.permutation(np.flatnonzero(labels == label))
+            chosen[_drawn(members, groups, protocol.train_per_class)] = 0
         return _divided(images, chosen.tolist(), ("train", "test"))
     if protocol.in_order:
         ends = np.cumsum(protocol.in_order)
@@ -106,6 +108,16 @@ def _by_rule(contents: Contents, protocol: Protocol) -> dict[str, _Part] | None:
             place |= {image: int(np.searchsorted(ends, rank, side="right")) for rank, image in enumerate(mine)}
         return _divided(images, [place[image] for image in images], ("train", "val", "dev_test", "test"))
     return None
+
+
+def _drawn(members: Array, groups: Array, count: int) -> Array:
+    """The first of ``members``, whole groups of them, until there are ``count`` or more."""
+    taken: list[int] = []
+    for group in dict.fromkeys(groups[members].tolist()):
+        if len(taken) >= count:
+            break
+        taken += members[groups[members] == group].tolist()
+    return np.array(taken, np.int64)
 
 
 def _last_number(image: tuple[Path, int]) -> tuple[int, str]:

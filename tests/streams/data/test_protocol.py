@@ -34,6 +34,13 @@ def test_so_many_a_class_are_for_training_and_the_rest_is_the_test(place: Path) 
     assert [len(folder_arrays(place, Protocol(train_per_class=6))[str(split)]) for split in Split] == [8, 2, 2, 8]
 
 
+def test_so_many_a_class_are_drawn_by_whole_groups_where_images_belong_together(place: Path) -> None:
+    found = cut(contents(place), Protocol(train_per_class=5, together=r"_(\d\d)_"))
+    train, test = ({(file.parent.name, file.stem[5:7]) for file, _ in part} for part in found.parts)
+    assert [len(part) for part in found.parts] == [12, 8], "three pairs of each class"
+    assert not train & test
+
+
 def test_images_whose_names_say_so_are_the_test_and_halved_where_that_is_usual(place: Path) -> None:
     found = cut(contents(place), Protocol(test_files="/farm"))
     assert all(name.startswith("farm") for name in _names(found, "test"))
