@@ -1,4 +1,6 @@
-"""Is a fused net ahead of a plainly pruned one of the same shape once it is trained? ``python -m bench.fused DIR``.
+"""Is a fused net ahead of a plainly pruned one of the same shape once it is trained?
+
+    python -m bench.fused DIR [--out FILE]
 
 Of the runs of ``bench/fused.toml`` on one net in DIR: errors of fused nets less those of pruned ones, in points, paired
 by task, seed and budget; seeds are averaged first, and the interval is Student's over tasks. Before training:
@@ -22,14 +24,19 @@ PLANS = {"transport": "", "function": ", plan=function"}
 
 def table(tasks: pd.DataFrame) -> Iterator[str]:
     """Markdown: a row for each budget, share and plan."""
+    yield "# Fused nets once they are trained\n"
+    yield "Measured with `harness run bench/fused.toml --stream ...`, then `python -m bench.fused`: mean errors on the"
+    yield f"development tasks {', '.join(tasks.task.unique())},"
+    yield "and what fused nets err on less what plainly pruned ones do, in points: mean ± half the 95 % interval over"
+    yield "n tasks (Student's t), seeds averaged first. Right after: [TRANSFER.md](TRANSFER.md).\n"
     yield "| budget | FLOPs | pruned | plan | fused | fused less pruned, points | n |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for budget, rows in tasks[tasks.error.notna()].groupby("budget"):
         for share in SHARES:
             plain = _errors(rows, f"filter_pruned(flops={share})")
             for plan, option in PLANS.items():
-                both = pd.concat([plain, _errors(rows, f"ot_fused(flops={share}{option})")], axis=1, keys="pf").dropna()
-                means = both.groupby("task").mean()
+                fused = _errors(rows, f"ot_fused(flops={share}{option})")
+                means = pd.concat({"p": plain, "f": fused}, axis=1).dropna().groupby("task").mean()
                 less = mean_and_half(list(100 * (means.f - means.p)), sign=True)
                 errors = f"{means.p.mean():.3f} | {plan} | {means.f.mean():.3f}"
                 yield f"| {budget} | {share} | {errors} | {less} | {len(means)} |"
@@ -43,11 +50,15 @@ def _errors(rows: pd.DataFrame, written: str) -> "pd.Series[float]":
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.fused", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write it there")
+    asked = parser.parse_args()
     try:
-        tasks = load(parser.parse_args().folder).tasks
+        text = "\n".join(table(load(asked.folder).tasks))
     except UserError as error:
         parser.error(str(error))
-    print("\n".join(table(tasks)))
+    print(text)
+    if asked.out is not None:
+        asked.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ PLAIN, PUBLISHED, SAME_PLANS, _, OURS, _ = METHODS
 SPARSITIES = (50, 60)
 NAMES = {"vgg11": "VGG-11", "resnet18": "ResNet-18"}
 OUT = Path(__file__).parent / "FUSION.md"
+TRANSFER = OUT.with_name("TRANSFER.md")
 
 PAPER = {"vgg11": ("tables 10 and 11, 8 groups", 76.3, 80.3), "resnet18": ("tables 12 and 13, 11 groups", 86.8, 91.0)}
 """One group at a time at 50 %, CIFAR-10, L1: where it stands, plain and fused; means over groups are ours."""
@@ -84,6 +85,7 @@ def _parts(nets: int, images: int, data: Data, cache: Path, skip: tuple[str, ...
             yield from lite0_table()
     if "time" not in skip:
         yield from _seconds()
+    yield from other_tasks()
 
 
 def _whole_nets(kind: str, sources: Sequence[nn.Module], images: int, data: Data) -> Iterator[str]:
@@ -195,6 +197,28 @@ def _seconds() -> Iterator[str]:
             work = partial(fuse, groups=groups, kept=kept, size=64, transport=transport)
             cells.append(f"{min(timed(partial(work, copy.deepcopy(body))) for _ in range(5)):.2f}")
         yield _row(name, cells)
+
+
+def other_tasks() -> Iterator[str]:
+    """What ``bench.transfer`` found, in short: a row a net and share of the FLOPs, differences to plain removal."""
+    methods = ("transport, discount=all (default)", "plan=function")
+    yield "\n## Other tasks than the net's own\n"
+    yield "Points of error of a ridge head less those after plain removal of the same units, right after; below 0"
+    yield "fusing is ahead. From [TRANSFER.md](TRANSFER.md), which names the tasks; trained: [FUSED.md](FUSED.md).\n"
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    net, roles = "", list[str]()
+    for line in TRANSFER.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("## "):
+            net = line.removeprefix("## ").partition(":")[0]
+        elif line.startswith("| FLOPs"):
+            roles = [cell.partition(":")[0] for cell in cells[2::2]]
+        elif len(cells) > 2 and cells[1] in methods:
+            found.setdefault((net, cells[0]), {})[cells[1]] = cells[3::2]
+    yield from _header("net, share of FLOPs", [f"{method}, {role}" for method in methods for role in roles])
+    for (name, share), by_method in found.items():
+        yield _row(f"{name}, {share}", [cell for method in methods for cell in by_method[method]])
+    yield ""
 
 
 def timed(work: Callable[[], object]) -> float:

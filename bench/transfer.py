@@ -21,6 +21,7 @@ from torch import nn
 from bench.intervals import mean_and_half
 from harness.compute.backbone import Backbone
 from harness.compute.meter import ComputeMeter
+from harness.config.notation import Written, parse
 from harness.config.registry import make
 from harness.config.suite import opened
 from harness.core.environment import environment
@@ -79,8 +80,8 @@ def _lines(nets: tuple[str, ...], tasks: dict[str, list[Task]], images: int) -> 
     for net in nets:
         backbone: Backbone = make("backbones", net)
         body = backbone.build().eval()
-        name, dense = backbone.name.partition("(")[0], _errors(body, backbone, tasks)
-        yield f"## {name}" + (f": {backbone.described}" if backbone.described else "") + "\n"
+        dense = _errors(body, backbone, tasks)
+        yield f"## {short(net)}" + (f": {backbone.described}" if backbone.described else "") + "\n"
         yield "Dense: " + ", ".join(f"{mean(found):.1f} ({role})" for role, found in dense.items()) + ".\n"
         yield "| FLOPs | | " + " | ".join(f"{role}: error | minus plain removal" for role in tasks) + " |"
         yield "| --- | --- |" + " --- | --- |" * len(tasks)
@@ -92,6 +93,12 @@ def _lines(nets: tuple[str, ...], tasks: dict[str, list[Task]], images: int) -> 
                 cells = [f"{mean(found[role]):.1f} | {_gain(found[role], plain[role])}" for role in tasks]
                 yield f"| {flops:g} | {name} | " + " | ".join(cells) + " |"
         yield ""
+
+
+def short(net: str) -> str:
+    """``net`` as it is written, but for where its weights are."""
+    written = parse(net)
+    return str(Written(written.name, {name: value for name, value in written.options.items() if name != "weights"}))
 
 
 def listed(tasks: dict[str, list[Task]]) -> Iterator[str]:

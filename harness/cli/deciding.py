@@ -19,6 +19,7 @@ from harness.core.errors import UserError
 if TYPE_CHECKING:
     from harness.config.suite import Suite
     from harness.core.spec import RunSpec
+    from reports.boards.board import Board
     from reports.statistics.sequential import Look
     from reports.statistics.student import Estimate
 
@@ -217,6 +218,21 @@ class _Pairs:
             backbones=self.suite.backbones,
         ).specs()
 
+    def _on(self, board: "Board", label_of: dict[str, str]) -> tuple[str, str]:
+        """Both as ``board`` calls them: a recipe that all of its runs share stands in no label."""
+        first, second = (
+            next(label for key in keys if (label := label_of[key]) in board.labels) for keys in self._first_keys
+        )
+        return first, second
+
+    @cached_property
+    def _first_keys(self) -> list[list[str]]:
+        """Keys of the runs of either's first seed, on every stream."""
+        return [
+            [spec.key for spec in self._specs(strategy, seeds)]
+            for strategy, seeds in zip((self.a, self.b), self.seeds(1), strict=True)
+        ]
+
     def decision(self, pairs: int) -> Decision:
         import numpy as np
 
@@ -227,11 +243,14 @@ class _Pairs:
 
         frames = read([self.out / spec.folder for spec in self.specs(pairs)])
         first, second = self.labels
-        tables, clusters, of_tasks, exact = [], [], 0, True
+        label_of = dict(zip(frames.runs["key"], frames.runs["label"], strict=True))
+        tables, clusters, tasks, of_tasks, exact = [], [], [], 0, True
         for board in boards(frames):
+            of_tasks += len(board.tasks)
+            labels = self._on(board, label_of)
             places = [[board.seeds.index(seed) for seed in seeds] for seeds in self.seeds(pairs)]
             for budget in board.budgets:
-                sides = [board.values(x, budget)[:, at] for x, at in zip((first, second), places, strict=True)]
+                sides = [board.values(x, budget)[:, at] for x, at in zip(labels, places, strict=True)]
                 for label, side in zip((first, second), sides, strict=True):
                     paid = float((~np.isnan(side)).all(axis=1).mean())
                     if paid < ENOUGH:
@@ -239,10 +258,10 @@ class _Pairs:
                             f"{label} could pay for {paid:.0%} of the tasks at {budget}, expected {ENOUGH:.0%}: "
                             "choose a larger --budget"
                         )
-                exact &= {(first, budget), (second, budget)} <= board.unchanging
+                exact &= {(label, budget) for label in labels} <= board.unchanging
                 tables.append(sides[1] - sides[0])
                 clusters += board.clusters
-                of_tasks += len(board.tasks)
+                tasks += [(board.number, place) for place in range(len(board.tasks))]
         gains = np.concatenate(tables)
         # The same tasks in every pair: those that both could always pay for.
         whole = np.asarray(~np.isnan(gains).any(axis=1))
@@ -260,7 +279,7 @@ class _Pairs:
             _clusters(other, self.margin),
             float(frames.tasks["flops"].sum()),
             float(frames.tasks["seconds"].sum()),
-            len(gains),
+            len({task for task, there in zip(tasks, whole, strict=True) if there}),
             of_tasks,
         )
 

@@ -41,7 +41,7 @@ class Answer:
         ahead: of dense finetuning, and of the next; of whoever of them was run.
         sure: for each budget, whether it is surely ahead of every other, cannot be told from some, or has no interval.
         alike: whom it is not told apart from at one of ``budgets``, of those that have intervals. lone: whether others
-            have none there, being of one seed.
+            have none there. single: whether that is for being of one seed, not for seeds that agree by coincidence.
         always: whether these are all the budgets of the board. alone: whether no other strategy is on it.
     """
 
@@ -51,6 +51,7 @@ class Answer:
     sure: tuple[Sure, ...]
     alike: tuple[str, ...]
     lone: bool
+    single: bool
     always: bool
     alone: bool = False
 
@@ -68,15 +69,23 @@ class Answer:
         return f"{listed(ahead)}; {self._sure()}"
 
     def _sure(self) -> str:
-        best = [budget for budget, sure in zip(self.budgets, self.sure, strict=True) if sure == "best"]
-        if set(self.sure) == {"unknown"}:
-            return "from one seed, so how sure that is cannot be said"
-        every = f"surely ahead of every other{' that has two seeds or more' if self.lone else ''}"
-        if len(best) == len(self.budgets):
-            return every
+        at: dict[Sure, list[str]] = {"best": [], "open": [], "unknown": []}
+        for budget, sure in zip(self.budgets, self.sure, strict=True):
+            at[sure].append(budget)
+        others = " that has two seeds or more" if self.single else " whose distance has an interval"
         more = [f"{len(self.alike) - 2} more"] if len(self.alike) > 2 else []
-        alike = f"not told apart from {listed([*self.alike[:2], *more])}"
-        return f"{every} at {budgets_in_words(best, each=True)}, else {alike}" if best else alike
+        why = "from one seed" if self.single else "without an interval"
+        words: dict[Sure, str] = {
+            "best": f"surely ahead of every other{others if self.lone else ''}",
+            "open": f"not told apart from {listed([*self.alike[:2], *more])}",
+            "unknown": f"{why}, so how sure that is cannot be said",
+        }
+        # The last of what there is stands for all other budgets.
+        *first, last = [sure for sure in at if at[sure]]
+        return ", ".join([
+            *(f"{words[sure]} at {budgets_in_words(at[sure], each=True)}" for sure in first),
+            f"{'else ' if first else ''}{words[last]}",
+        ])  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.where} {self.strategy} leads: {self.how}."
@@ -103,14 +112,16 @@ def _answer(board: Board, budgets: tuple[str, ...]) -> Answer:
     alike = dict.fromkeys(
         label for one in found.values() for label, budget in one.alike() if one.gaps[label, budget].here.known
     )
+    unknown = [gap.here for one in found.values() for gap in one.gaps.values() if not gap.here.known]
     return Answer(
         budgets,
         leader,
         tuple(dict.fromkeys(lead for lead in ahead if lead.gaps)),
         tuple(_sure(one) for one in found.values()),
         tuple(alike),
-        any(not gap.here.known for one in found.values() for gap in one.gaps.values()),
-        len(budgets) == len(board.leads),
+        bool(unknown),
+        all(gap.seeds < 2 for gap in unknown),
+        len(budgets) == len(board.budgets),
         len(board.labels) == 1,
     )
 
@@ -168,7 +179,7 @@ def budgets_in_words(budgets: Sequence[str], *, each: bool = False) -> str:
 
 def listed(parts: Sequence[str]) -> str:
     """``a, b and c``."""
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
 def _one(number: str, unit: str) -> str:

@@ -35,6 +35,7 @@ class Board:
             could pay for too few tasks at every budget last.
         budgets: as written, from small to large.
         options: all options of each label, defaults included.
+        codes: of each label the version of the strategy, and the digest of its source where it is a plugin.
         pretrained_on: the stream that the net was pretrained on, where that is known.
     """
 
@@ -46,6 +47,7 @@ class Board:
     labels: tuple[str, ...]
     budgets: tuple[str, ...]
     options: dict[str, dict[str, Any]]
+    codes: dict[str, tuple[int, str]]
     pretrained_on: str = ""
 
     @cached_property
@@ -257,11 +259,15 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
             rows = _constant(rows, tasks)
         setting = {name: group[name].iloc[0] for name in BOARD}
         labels = sorted({str(label) for label in group["label"]})
-        budgets = tuple(sorted({str(budget) for budget in group["budget"]}, key=budget_order))
+        budgets = _ascending({str(budget) for budget in group["budget"]}, rows)
         options = {str(label): dict(held) for label, held in zip(group["label"], group["options"], strict=True)}
+        codes = {
+            str(label): (int(version), str(source))
+            for label, version, source in zip(group["label"], group["strategy_version"], group["source"], strict=True)
+        }
         recipe = common_recipe(group)
         title = f"{_title(setting)}, recipe {recipe}" if recipe else _title(setting)
-        board = Board(int(str(number)), title, setting, rows, tasks, tuple(labels), budgets, options,
+        board = Board(int(str(number)), title, setting, rows, tasks, tuple(labels), budgets, options, codes,
                       str(group["pretrained_on"].max()))  # fmt: skip
         found.append(replace(board, labels=tuple(sorted(labels, key=partial(_rank, board)))))
     size = {str(board.setting["stream"]): 0 for board in found}
@@ -270,6 +276,24 @@ def boards(frames: Frames, *, unpaid: Unpaid = "apart") -> list[Board]:
     # The backbones of a stream stand together, and in one order in every stream.
     found.sort(key=lambda board: [-size[stream := str(board.setting["stream"])], stream, _backbone_order(found, board)])
     return _told_apart(found)
+
+
+def _ascending(budgets: Iterable[str], rows: pd.DataFrame) -> tuple[str, ...]:
+    """``budgets`` from small to large: of one unit as written, else by the FLOPs that they pay for, mean over tasks.
+
+    Where one of them is none of FLOPs, units stand one after another.
+    """
+    found = sorted(budgets, key=budget_order)
+    if len({budget_order(budget)[:2] for budget in found}) < 2:
+        return tuple(found)
+    each = rows.groupby(["budget", "index"])["budget_flops"].mean()
+    costs = each.groupby("budget").mean().reindex(found).to_numpy(float)
+    if not np.isfinite(costs).all():
+        return tuple(found)
+    # What a whole stream may spend and what a task may stay apart.
+    return tuple(
+        found[place] for place in sorted(range(len(found)), key=lambda i: (budget_order(found[i])[0], costs[i]))
+    )
 
 
 def _constant(rows: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:

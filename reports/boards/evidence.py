@@ -92,10 +92,13 @@ def side_by_side(board: Board, *labels: str) -> tuple[list[str], list[Floats]]:
     budgets = [b for b in board.budgets if all((label, b) in board.cells for label in labels)]
     if not budgets:
         return [], []
-    errors = np.stack([[board.values(label, b) for b in budgets] for label in labels])
-    there = np.asarray(~np.isnan(errors).any(axis=0))
     costs = [mean_of(board.values(labels[0], b, "budget_flops")) for b in budgets]
     x = np.log(costs) if np.isfinite(costs).all() else np.arange(len(budgets), dtype=float)
+    # A trapezoid between budgets that do not ascend would count less than nothing.
+    order = np.argsort(x, kind="stable")
+    budgets, x = [budgets[place] for place in order], x[order]
+    errors = np.stack([[board.values(label, b) for b in budgets] for label in labels])
+    there = np.asarray(~np.isnan(errors).any(axis=0))
     steps = np.diff(x)
     ends = np.concatenate([[0], steps]) + np.concatenate([steps, [0]]) if len(budgets) > 1 else np.ones(1)
     weights = np.where(there, ends[:, None, None], 0)

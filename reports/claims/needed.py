@@ -25,16 +25,17 @@ def needed(finding: Finding, scope: str, *, judged: int = 1) -> str:
         return ""
     question = min(asked, key=lambda one: units_needed(one, scope, level) or MANY)
     one = question.of(scope)
+    at = f" at {question.budget}" if question.budget else ""
     if scope == LIKE and not one.known:
-        return f"{FEWEST} clusters of tasks or more (now {one.clusters})"
+        return f"{FEWEST} clusters of tasks or more{at} (now {one.clusters})"
     if not one.known:
-        return "two seeds or more"
+        return f"two seeds or more{at}" if one.seeds < 2 else f"more seeds{at}: these agree by coincidence"
     count = units_needed(question, scope, level)
     if count is None:
-        return "the effect is too near the threshold to tell"
+        return f"the effect is too near the threshold to tell{at}"
     if scope == LIKE:
-        return f"estimate: {count} clusters of tasks like these (now {one.clusters})"
-    return f"estimate: {count} seeds (now {one.seeds}), fixed before they are run, or harness decide"
+        return f"estimate: {count} clusters of tasks like these{at} (now {one.clusters})"
+    return f"estimate: {count} seeds{at} (now {one.seeds}), fixed before they are run, or harness decide"
 
 
 def units_needed(question: Question, scope: str, level: float) -> int | None:

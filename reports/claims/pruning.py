@@ -1,6 +1,7 @@
 """Is pruning what it is said to be? Tests of the claims on gain, cost and controls: board in, finding out."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -32,6 +33,7 @@ from reports.statistics.student import (
     Estimate,
     by_cluster,
     by_seed,
+    coincidence_aside,
     mean_of,
     of_units,
     welch,
@@ -112,10 +114,20 @@ def asymptotic_cost(board: Board) -> Finding:
     cells = [(label, budgets[-1]) for label in (dense, found[0])]
     losses = board.differences((found[0], budgets[-1]), (dense, budgets[-1]))
     cost = gain(board, losses, cells)
-    ahead = [b for b in budgets if mean_of(board.differences((found[0], b), (dense, b))) > 0]
-    said = f"the dense net is ahead by {points(cost)}, at {budgets[-1]}; from {ahead[0] if ahead else 'no budget'} on"
+    crossing = _for_good([(b, mean_of(board.differences((found[0], b), (dense, b)))) for b in budgets])
+    said = f"the dense net is ahead by {points(cost)}, at {budgets[-1]}; from {crossing} on"
     question = Question(cost, "below", ASYMPTOTIC_COST, margin=0.0)
     return Finding(said, (question,), cells=cells)
+
+
+def _for_good(gains: Sequence[tuple[str, float]]) -> str:
+    """The budget from which on every mean of ``gains`` (budget, mean), from small to large, is above 0."""
+    found = "no budget"
+    for budget, mean in reversed(gains):
+        if not mean > 0:
+            break
+        found = budget
+    return found
 
 
 def _equal_pairs(board: Board, first: list[str], second: list[str]) -> list[tuple[str, str]]:
@@ -168,6 +180,7 @@ def lead_near_pretraining(board: Board) -> Finding:
     # Of one seed both parts are known together: the difference of each is a unit. Clusters are drawn apart.
     whole = ~np.isnan(gains[[*near, *far]]).any(axis=0)
     here = of_units(HERE, gains[near][:, whole].mean(axis=0) - gains[far][:, whole].mean(axis=0), **counts)
+    here = coincidence_aside(here, exact=set(cells) <= board.unchanging)
     parts = [by_cluster(gains[part], [board.clusters[i] for i in part]) for part in (near, far)]
     units = sum(map(len, parts))
     like = welch(LIKE, parts[0], parts[1], **counts, clusters=units)
@@ -188,14 +201,15 @@ def pruned_over_probe(board: Board) -> Finding:
             continue
         here = [(label, budget) for label in (*rivals, *mine)]
         gains.append((budget, cross_fitted(board, rivals, budget) - cross_fitted(board, mine, budget)))
-        questions.append(Question(gain(board, gains[-1][1], here)))
+        questions.append(Question(gain(board, gains[-1][1], here), budget=budget))
         cells += here
     if not questions:
         return not_tested("needs linear_probe and filter_pruned that can pay for enough tasks at one budget")
     best = max(range(len(questions)), key=lambda i: questions[i].quantity.here.value)
-    crossing = next((budget for budget, table in gains if mean_of(table) > 0), "no budget")
+    crossing = _for_good([(budget, mean_of(table)) for budget, table in gains])
     said = f"at most {points(questions[best].quantity)}, at {gains[best][0]}; ahead of the probe from {crossing} on"
-    return Finding(said, tuple(questions), some=True, cells=cells)
+    # What stands beside the sentence is what the sentence quotes.
+    return Finding(said, tuple(questions), some=True, cells=cells, displayed=questions[best].quantity)
 
 
 def _controlled(board: Board, family: str, **control: str) -> list[tuple[str, str]]:
@@ -284,10 +298,13 @@ def best_keep_follows_budget(board: Board) -> Finding:
     like = of_units(LIKE, clusters, **counts, clusters=len(clusters))
     if len(clusters) < FEWEST:
         like = Estimate(**{**vars(like), "error": math.nan})
-    follows = Both(of_units(HERE, seeds, **counts), like)
+    # Few ranks are possible, so that seeds agree easily: that is no certainty where errors do differ.
+    here = coincidence_aside(of_units(HERE, seeds, **counts), exact=set(cells) <= board.unchanging)
+    follows = Both(here, like)
     shown = "; ".join(f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}] {one.scope}" for one in
                       (follows.here, follows.like) if one.known)  # fmt: skip
-    said = f"rank correlation {shown or 'of too few seeds and clusters'}; best {listed}"
+    bare = f"{here.value:+.2f} {HERE}, without an interval" if not math.isnan(here.value) else "of too few seeds"
+    said = f"rank correlation {shown or bare}; best {listed}"
     return Finding(said, (Question(follows, margin=WEAK),), cells=cells)
 
 

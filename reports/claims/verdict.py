@@ -3,11 +3,12 @@
 The rules, of which :data:`RULES` is the version:
 
 1. A question asks whether a mean lies above (or below) a threshold, or off it on either side. It is answered where the
-   95% interval of Student's t clears the threshold, or lies inside the margin around it: both ends. Else it is open.
+   interval of Student's t clears the threshold, or lies inside the margin around it: both ends. Else it is open. The
+   interval of a claim alone is the one of 1 - :data:`ALPHA`, 97.5%; rule 3 makes it wider where there are more.
 2. Where a claim asks for some budget, each budget is a question: one answer 'yes' counts with the number of budgets
    (Bonferroni); 'no' needs all of them to say so.
 3. The claims of a board are judged together: their p-values are adjusted by Holm's method and held against
-   :data:`ALPHA`, so that at most 5% of boards have any false verdict.
+   :data:`ALPHA`, chosen so that at most 5% of boards have any false verdict.
 4. Nothing is said of tasks like these from fewer than five clusters of tasks.
 """
 
@@ -36,15 +37,17 @@ class Question:
 
     Attributes:
         margin: closer to the threshold than this is at it; 0 where only clearing it answers.
+        budget: at which it is asked, where a claim asks at several.
     """
 
     quantity: Both
     relation: Relation = "above"
     threshold: float = 0.0
     margin: float = MARGIN
+    budget: str = ""
 
     def chances(self, scope: str) -> tuple[float, float]:
-        """p of 'it does not hold' and of 'it does hold', each for both sides of the 95% interval."""
+        """p of 'it does not hold' and of 'it does hold', each for both sides of the interval."""
         one = self.of(scope)
         above, below = one.above(self.threshold), one.below(self.threshold)
         at = max(one.above(self.threshold - self.margin), one.below(self.threshold + self.margin))

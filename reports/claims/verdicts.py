@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reports.boards.board import Board
 from reports.claims.needed import needed
-from reports.claims.verdict import MARGIN, Finding, Judged, judge
+from reports.claims.verdict import ALPHA, MARGIN, Finding, Judged, judge
 from reports.statistics.student import HERE, LIKE, Estimate
 from reports.tables.table import Column, Table
 
@@ -106,11 +106,12 @@ def claims_table(board: Board) -> Table:
         "claims",
         "Claims",
         f"Statements that could be wrong, held against these runs. Two verdicts: {LIKE}, where clusters of tasks are "
-        f"drawn, and {HERE}, where seeds are. A claim is decided where the 95% interval (Student's t) clears its "
-        f"threshold, or lies within {100 * MARGIN:g} point of no effect; p are adjusted by Holm over the claims of a "
-        f"board. Rules and test code are version {rules().version}, {rules().changed}; what else changed since results "
-        "were first seen stands with each claim. n counts results, one a task and seed. The command makes the runs "
-        "again.",
+        f"drawn, and {HERE}, where seeds are. A claim is decided where p of both sides (Student's t), adjusted by Holm "
+        f"over the claims of a board, is at most {ALPHA:g}: a claim alone where its {1 - ALPHA:.1%} interval clears "
+        f"its threshold, or lies within {100 * MARGIN:g} point of no effect; among others it has to be surer. The "
+        "intervals that are shown are 95% ones of each by itself, and decide nothing. Rules and test code are version "
+        f"{rules().version}, {rules().changed}; what else changed since results were first seen stands with each "
+        "claim. n counts results, one a task and seed. The command makes the runs again.",
         pd.DataFrame(listed),
         (
             Column("id", "Claim"),
@@ -184,14 +185,17 @@ def _ends(name: str, one: Estimate | None) -> dict[str, float]:
 
 
 def command(board: Board, labels: Sequence[str], budgets: Sequence[str]) -> str:
-    """What makes the runs of these strategies at these budgets; empty if there are none."""
+    """What makes the runs of these strategies, on the board or not, at these budgets; empty if there are none."""
     if not labels:
         return ""
     setting = board.setting
     words = ["harness", "run", "default", "--stream", str(setting["stream"]), "--backbone", str(setting["backbone"])]
     words += ["--size", str(setting["size"])]
-    for label in labels:
-        words += ["--strategy", label.rpartition(" v")[0] or label]
+    rows = board.rows_of((label, budget) for label in labels for budget in board.budgets)
+    # As the runs write them: a label leaves out the recipe that all of the board share, and may name a version.
+    as_run = dict(zip(rows["label"], rows["strategy"], strict=True))
+    for strategy in dict.fromkeys(str(as_run.get(label, label)) for label in labels):
+        words += ["--strategy", strategy]
     for budget in budgets:
         words += ["--budget", budget]
     words += ["--seeds", str(max(board.seeds) + 1)]

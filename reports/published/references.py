@@ -124,6 +124,11 @@ def _reasons(board: Board, theirs: Board, label: str, twin: str) -> list[str]:
         found.append(f"another recipe ({', '.join(training[:3])})")
     if rest := [name for name in differing if name not in TRAINING and name in ours and name in other]:
         found.append(f"other options ({', '.join(rest[:3])})")
+    (version, source), (their_version, their_source) = board.codes[label], theirs.codes[twin]
+    if version != their_version:
+        found.append(f"strategy version {version}, the reference's {their_version}")
+    if source != their_source:
+        found.append(f"code of the plugin {source[:8] or 'none'}, the reference's {their_source[:8] or 'none'}")
     if board.setting["protocol_version"] != theirs.setting["protocol_version"]:
         found.append(
             f"protocol {board.setting['protocol_version']}, the reference's {theirs.setting['protocol_version']}"

@@ -12,13 +12,13 @@ import numpy as np
 from harness.core.errors import UserError
 from harness.core.schema import parse_run
 from harness.core.spec import path_safe
-from harness.storage.records import parse_log
+from harness.storage.records import Log, parse_log
 from reports.boards.board import Board, boards
 from reports.figures.style import shortened
 from reports.reading.bundle import SUFFIX, Packed, run_text, write_bundle
 from reports.reading.frame import read
 from reports.reading.impersonal import impersonal
-from reports.reading.sources import sources
+from reports.reading.sources import Source, sources
 
 
 class Exported(NamedTuple):
@@ -59,7 +59,7 @@ def export(given: Sequence[Path], out: Path) -> Exported:
 
 def _bundle(given: Sequence[Path], out: Path) -> Exported:
     packed: dict[str, Packed] = {}
-    first: dict[str, str] = {}
+    best: dict[str, tuple[int, Source, Log]] = {}
     specs: dict[str, str] = {}
     left_out: list[str] = []
     records = 0
@@ -71,11 +71,18 @@ def _bundle(given: Sequence[Path], out: Path) -> Exported:
         except ValueError as error:
             left_out.append(f"{source.place}: {error}")
             continue
-        if key in first:
-            left_out.append(f"{source.place}: the same run as {first[key]}")
-            continue
-        first[key] = source.place
         log = parse_log(source.events, source.place)
+        learnt = sum(record["event"] == "learn" for record in log.records)
+        other = best.get(key)
+        # An interrupted copy does not take the place of the one that got further.
+        if other is not None and other[0] >= learnt:
+            left_out.append(f"{source.place}: the same run as {other[1].place}")
+            continue
+        if other is not None:
+            left_out.append(f"{other[1].place}: the same run as {source.place}")
+        best[key] = learnt, source, log
+    for key, (learnt, source, log) in best.items():
+        assert source.run is not None
         if log.damage:
             left_out.append(f"{log.damage}, and all after it")
         content = impersonal(json.loads(source.run))
@@ -88,7 +95,7 @@ def _bundle(given: Sequence[Path], out: Path) -> Exported:
         specs[told] = source.place
         name = _folder(content["spec"], key)
         packed[name] = Packed(name, run_text(content), source.events[: log.length])
-        records += sum(record["event"] == "learn" for record in log.records)
+        records += learnt
     if not packed:
         raise UserError(f"nothing to export: no run in {', '.join(map(str, given))}; 'harness run default' makes some")
     write_bundle([packed[name] for name in sorted(packed)], out)

@@ -9,12 +9,22 @@ import pandas as pd
 
 from harness.core.budget import Budget
 from harness.core.errors import UserError
-from harness.core.schema import EvalRecord, LearnRecord, Record, RunFile, TaskFacts, parse_record, parse_run, score_of
+from harness.core.schema import (
+    EvalRecord,
+    LearnRecord,
+    Record,
+    RunFile,
+    RunStatus,
+    TaskFacts,
+    parse_record,
+    parse_run,
+    score_of,
+)
 from harness.storage.records import parse_log
 from reports.reading.agreement import PREDICTED, with_agreement
 from reports.reading.impersonal import without_folders, without_release
 from reports.reading.labels import labelled
-from reports.reading.sources import Source, sources
+from reports.reading.sources import sources
 from reports.reading.unrecorded import constant_error, family, pretrained_on, recipe_of, with_recipe
 
 MISSING = "missing"
@@ -54,7 +64,7 @@ def read(given: Sequence[Path]) -> Frames:
     tasks: list[dict[str, Any]] = []
     evals: list[dict[str, Any]] = []
     notes: list[str] = []
-    seen: dict[str, Source] = {}
+    places: list[str] = []
     for path, found in sources(given):
         for source in found:
             number, folder, place = len(runs), source.name, source.place
@@ -64,6 +74,7 @@ def read(given: Sequence[Path]) -> Frames:
                 run = parse_run(source.run)
             except ValueError as error:
                 runs.append({"run": number, "folder": folder, "status": UNREADABLE, "error": str(error), "used": False})
+                places.append(str(place))
                 notes.append(f"{place}: {error}; the run is counted and not used")
                 continue
             records, damage, _ = parse_log(source.events, f"{place}/events.jsonl")
@@ -73,14 +84,44 @@ def read(given: Sequence[Path]) -> Frames:
             tasks += [{"run": number, **row} for row in mine]
             evals += [{"run": number, **row} for row in its_evals]
             notes += [f"{place}: {sentence}" for sentence in odd]
-            first = seen.setdefault(run.key, source)
-            if first is not source:
-                notes.append(f"{place}: the same run as {first.place}; counted and not used a second time")
             done = sum(row["status"] != MISSING for row in mine)
-            runs.append({"run": number, "folder": folder, **_facts(run), "done": done, "used": first is source})
+            runs.append({"run": number, "folder": folder, **_facts(run), "done": done, "used": True})
+            places.append(str(place))
         if not found and not (path.is_dir() and any(path.rglob("run.json"))):
             notes.append(f"{path}: no run in it")
+    notes += _copies_aside(runs, tasks, places)
     return _frames(runs, tasks, evals, notes)
+
+
+def _copies_aside(runs: list[dict[str, Any]], tasks: list[dict[str, Any]], places: list[str]) -> list[str]:
+    """Of each run the copy that got furthest stays used; a sentence on each other, and where it differs.
+
+    Furthest is by tasks, then the finished one, then the first: an interrupted copy does not hide the whole one.
+    """
+    copies: dict[str, list[int]] = {}
+    for number, run in enumerate(runs):
+        if run["used"]:
+            copies.setdefault(run["key"], []).append(number)
+    copies = {key: numbers for key, numbers in copies.items() if len(numbers) > 1}
+    errors: dict[int, list[object]] = {number: [] for numbers in copies.values() for number in numbers}
+    for row in tasks:
+        if row["run"] in errors:
+            error = row.get("error", math.nan)
+            errors[row["run"]].append((row["task"], row["status"], None if math.isnan(error) else error))
+    notes = []
+    for numbers in copies.values():
+        best = max(numbers, key=lambda n: (runs[n]["done"], runs[n]["status"] == RunStatus.DONE.value, -n))
+        for number in numbers:
+            if number == best:
+                continue
+            runs[number]["used"] = False
+            text = f"{places[number]}: the same run as {places[best]}; counted and not used a second time"
+            if (fewer := runs[number]["done"]) != runs[best]["done"]:
+                text += f": it has {fewer} tasks of the other's {runs[best]['done']}"
+            elif errors[number] != errors[best]:
+                text += ": its results differ"
+            notes.append(text)
+    return notes
 
 
 def _facts(run: RunFile) -> dict[str, Any]:

@@ -12,7 +12,7 @@ How often such intervals hold the truth is measured by ``python -m bench.coverag
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -172,6 +172,11 @@ def of_units(scope: str, units: Floats, **counts: int) -> Estimate:
     return Estimate(scope, value, 0.0 if error <= NOISE else error, n - 1, **counts)
 
 
+def coincidence_aside(one: Estimate, *, exact: bool = False) -> Estimate:
+    """``one``, of seeds, without an interval where they are equal though seeds do change something (not ``exact``)."""
+    return replace(one, error=math.nan) if one.error == 0 and not exact else one
+
+
 def here(values: Floats, *, exact: bool = False) -> Estimate:
     """The mean of ``values`` (tasks, seeds), :data:`HERE`: t on the means of seeds over all tasks.
 
@@ -185,9 +190,8 @@ def here(values: Floats, *, exact: bool = False) -> Estimate:
     value = mean_of(values)
     if exact and tasks:
         return Estimate(HERE, value, 0.0, math.inf, **counts)
-    units = of_units(HERE, by_seed(values))
-    error = math.nan if units.error == 0 else units.error
-    return Estimate(HERE, value, error, units.freedom, **counts)
+    units = coincidence_aside(of_units(HERE, by_seed(values)))
+    return Estimate(HERE, value, units.error, units.freedom, **counts)
 
 
 def like(values: Floats, clusters: Sequence[str], *, exact: bool = False) -> Estimate:

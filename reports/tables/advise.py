@@ -13,7 +13,7 @@ from reports.boards.board import ENOUGH, Board, Unpaid, boards
 from reports.reading.frame import read
 from reports.statistics.arrays import Floats
 from reports.statistics.metrics import SLACK
-from reports.statistics.student import FEWEST, HERE, LIKE, Both, Estimate, both, here, seed_means
+from reports.statistics.student import FEWEST, HERE, LIKE, Both, Estimate, both, here, mean_of, seed_means
 from reports.tables.curves import budget_costs
 
 
@@ -132,9 +132,7 @@ def _advice(board: Board, flops: float, domain: str | None) -> Advice:
         # No run stops to the FLOP at its budget: what is within the slack counts as there.
         if flops < curve.costs[0] / (1 + SLACK):
             continue
-        weight = np.asarray(
-            [np.interp(math.log(flops), np.log(curve.costs), unit) for unit in np.eye(len(curve.costs))]
-        )
+        weight = _weights(curve.costs, flops)
         # A task counts where all budgets around the asked one could pay for it.
         errors = np.tensordot(weight[weight > 0], curve.errors[weight > 0], axes=1)
         paid = int((~np.isnan(errors)).any(axis=1).sum())
@@ -161,14 +159,27 @@ def _advice(board: Board, flops: float, domain: str | None) -> Advice:
     return Advice(board.title, flops, domain, tuple(found), tuple(apart), sure[HERE], sure[LIKE], n, len(places), said)
 
 
+def _weights(costs: Floats, flops: float) -> Floats:
+    """What each of the ascending ``costs`` (budgets,) counts at ``flops``: linear in its logarithm.
+
+    A budget within the slack counts alone: runs stop just below theirs, and what a cell of fewer seeds or tasks lacks
+    would be lacking everywhere for a share of nothing.
+    """
+    near = np.abs(np.log(costs / flops))
+    if near.min() <= math.log1p(SLACK):
+        return np.asarray(np.arange(len(costs)) == near.argmin(), dtype=float)
+    return np.asarray([np.interp(math.log(flops), np.log(costs), unit) for unit in np.eye(len(costs))])
+
+
 def _curve(board: Board, label: str, places: list[int]) -> _Curve | None:
-    """The budgets that paid for any task of ``places``, from cheap to dear."""
+    """The budgets that paid for any task of ``places``, from cheap to dear, at the cost of the tasks they paid for."""
     found = []
     for budget in board.budgets:
         table = board.values(label, budget)[places]
-        each = seed_means(board.values(label, budget, "flops")[places])
-        cost = float(np.nanmean(each)) if not np.isnan(each).all() else math.nan
-        if not np.isnan(table).all() and cost > 0:
+        # What a task that it could not pay for was charged is no price of a result.
+        paid = np.asarray((~np.isnan(table)).any(axis=1))
+        cost = mean_of(np.where(paid[:, None], board.values(label, budget, "flops")[places], math.nan))
+        if paid.any() and cost > 0:
             found.append((cost, budget, table))
     if not found:
         return None

@@ -66,7 +66,8 @@ def ridge_head(data: Features, task: Task, ctx: Context, *, penalty: Penalty = 0
         least = left_out_errors(axes).argmin()
         solution = axes.solution(x, axes.shrunk[least])
     else:
-        weight = penalty * x.square().sum() / min(n, d)
+        # Above 0 also where a net gives all images the same features, which then tell classes by their numbers alone.
+        weight = (penalty * x.square().sum() / min(n, d)).clamp(min=1e-12)
         eye = torch.eye(min(n, d), device=x.device)
         if n < d:
             solution = x.T @ torch.linalg.solve(x @ x.T + weight * eye, y)
@@ -111,7 +112,7 @@ class Axes:
         squares = squares.clamp(min=0)
         across = vectors if n < d else x @ vectors
         weights = torch.tensor(PENALTIES, device=x.device) * squares.sum() / min(n, d)
-        shrunk = 1 / (squares + weights[:, None])
+        shrunk = 1 / (squares + weights[:, None]).clamp(min=1e-12)
         return cls(y, vectors, across, across.T @ y, squares, shrunk, wide=n < d)
 
     def solution(self, x: Tensor, shrunk: Tensor) -> Tensor:

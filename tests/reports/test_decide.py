@@ -1,5 +1,6 @@
 """``harness decide`` runs pairs until it is known, goes on from what is there, and says what it would take."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ class Planted:
                 fingerprint=spec.fingerprint, error_of=self.error,
                 infeasible=self.lost,
             )  # fmt: skip
+            content = json.loads((made / "run.json").read_text())
+            content["key"], content["spec"]["options"] = spec.key, dict(spec.options)
+            (made / "run.json").write_text(json.dumps(content, default=str))
             (out / spec.folder).parent.mkdir(parents=True, exist_ok=True)
             made.rename(out / spec.folder)
 
@@ -88,6 +92,21 @@ def test_a_budget_that_pays_for_too_few_tasks_is_one_line(planted, tmp_path):
     carry_out = planted(lambda *_: 0.3, lost=["faces", "font_glyphs"])
     with pytest.raises(UserError, match="could pay for 75% of the tasks at 1ep"):
         decide("ridge", "finetune", out=tmp_path, jobs=2, carry_out=carry_out)
+
+
+def test_a_recipe_that_both_share_is_found_and_stands_in_the_answer(planted, tmp_path):
+    carry_out = planted(lambda s, t, b, seed: 0.3 + 0.2 * s.startswith("finetune") + noise(s, t, b, seed))
+    found = decide("finetune(recipe=v1)", "filter_pruned(flops=0.5, recipe=v1)", out=tmp_path, jobs=2,
+                   carry_out=carry_out)  # fmt: skip
+    assert found.look.answer == "second"
+    assert str(found).startswith("filter_pruned(flops=0.5, recipe=v1) is better than finetune(recipe=v1) at 1ep.")
+
+
+def test_a_task_at_two_budgets_is_one_task(planted, facts, tmp_path):
+    carry_out = planted(lambda s, t, b, seed: FAR[s] + noise(s, t, b, seed))
+    found = decide("ridge", "finetune", budgets=["0.3ep", "1ep"], out=tmp_path, jobs=2, carry_out=carry_out)
+    assert (found.tasks, found.of_tasks) == (len(facts), len(facts))
+    assert "on these tasks (8): " in str(found)
 
 
 def test_a_margin_below_zero_is_one_line(tmp_path):

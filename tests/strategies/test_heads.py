@@ -86,3 +86,13 @@ def test_what_a_ridge_head_costs_is_foretold(n: int, width: int, classes: int, p
         ridge_head(data, tasks(classes, False), ctx, penalty=penalty)
     assert ctx.meter.spent_flops == pytest.approx(ridge_flops(n, width, classes, penalty=penalty), rel=0.02)
     assert ctx.meter.spent_flops <= n * ridge_flops_each(n, width, classes, penalty=penalty)
+
+
+@pytest.mark.parametrize("penalty", [0.1, "loo"])
+@pytest.mark.parametrize(("n", "width"), [(6, 4), (4, 6)])
+def test_where_all_images_have_the_same_features_the_commonest_class_is_said(
+    n: int, width: int, penalty: heads.Penalty
+) -> None:
+    data = Features(torch.full((n, width), 6.0), np.array([0, 1, 1, 1, 2, 2][:n]))
+    scores = ridge_head(data, tasks(3, False), context(), penalty=penalty)(data.values)
+    assert scores.argmax(dim=1).tolist() == [1] * n

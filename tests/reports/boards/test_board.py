@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.task import Kind, Phase, Provenance, Task
 from reports.boards.anchors import anchors, base_stream
+from reports.boards.answer import answers
 from reports.boards.board import boards
 from reports.boards.kin import pretraining_kin
 from reports.reading.frame import read
@@ -101,3 +102,38 @@ def test_a_score_does_not_move_with_who_takes_part(made, tmp_path):
     assert ends.best[0] == 0.0213
     assert math.isnan(ends.best[1])
     assert np.isfinite(ends.frozen).all()
+
+
+def board_at(made, folder, *parts):
+    for strategies, budgets, seeds, more in parts:
+        made(folder, strategies=strategies, budgets=budgets, seeds=seeds, **more)
+    return boards(read([folder]))[0]
+
+
+def apart(strategy, task, budget, seed):
+    return 0.3 + 0.1 * (strategy == "finetune") + 0.01 * seed * (-1) ** task + 0.001 * seed * (strategy == "ridge")
+
+
+def test_a_leader_that_is_sure_at_one_budget_and_of_one_seed_at_the_next_is_said(made, tmp_path):
+    more = {"error_of": apart}
+    both = ["ridge", "finetune"]
+    board = board_at(made, tmp_path, (both, ["0.3ep"], 3, more), (both, ["1ep"], 1, more))
+    (found,) = answers(board)
+    assert found.sure == ("best", "unknown")
+    assert "surely ahead of every other that has two seeds or more at 0.3 epochs, else from one seed" in str(found)
+
+
+def test_every_budget_means_those_too_at_which_nobody_could_pay_for_enough(made, facts, tmp_path):
+    lost = {"infeasible": [task["name"] for task in facts[:4]], "error_of": apart}
+    board = board_at(made, tmp_path, (["ridge"], ["0.1ep"], 2, lost), (["ridge"], ["0.3ep", "1ep"], 2, {}))
+    (found,) = answers(board)
+    assert found.where == "At 0.3 and 1 epochs"
+
+
+def test_two_seeds_that_differ_by_the_same_are_not_called_one_seed(made, tmp_path):
+    def level(strategy, task, budget, seed):
+        return 0.3 + 0.1 * (strategy == "finetune") + 0.01 * seed
+
+    board = board_at(made, tmp_path, (["ridge", "finetune"], ["1ep"], 2, {"error_of": level}))
+    (found,) = answers(board)
+    assert found.how.endswith("without an interval, so how sure that is cannot be said")

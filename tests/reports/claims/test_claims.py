@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shlex
 import zlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from harness.config.notation import parse
 from harness.storage.records import line_of, read_log
 from reports.boards.board import boards
 from reports.boards.evidence import cross_fitted, pick, side_by_side
+from reports.claims.needed import needed
 from reports.claims.verdict import Finding, alone
 from reports.claims.verdicts import claims, claims_table, code_digest, evaluate_claim, rules
 from reports.reading.frame import read
@@ -132,6 +134,22 @@ def test_a_task_counts_at_the_budgets_where_both_learnt_it(made, tmp_path):
     assert list(gains.values()) == pytest.approx([0.15] * len(gains))
 
 
+def test_budgets_of_two_units_stand_in_the_order_of_what_they_pay_for(made, tmp_path):
+    """Between 0.3 and 3 epochs lies 2e11 FLOPs: each budget counts, and none with less than nothing."""
+    budgets = ("0.3ep", "2e11flops", "3ep")
+    ahead = dict(zip(budgets, (0.02, -0.03, 0.02), strict=True))
+
+    def error(strategy, task, budget, seed):
+        return 0.4 - (ahead[budget] if strategy.startswith("filter") else 0)
+
+    made(tmp_path, strategies=["finetune", "filter_pruned"], budgets=sorted(budgets), seeds=2, error_of=error)
+    board = boards(read([tmp_path]))[0]
+    assert board.budgets == budgets
+    used, (dense, pruned) = side_by_side(board, "finetune", "filter_pruned")
+    assert used == list(budgets)
+    assert (dense - pruned).mean() == pytest.approx((0.02 - 0.03) / 2)
+
+
 def test_a_keep_ratio_is_chosen_on_other_tasks_than_it_is_scored_on(made, tmp_path):
     def error(written, task, budget):
         # On each task another keep-ratio is lucky; none is better on the whole.
@@ -204,6 +222,22 @@ def test_the_best_keep_ratio_that_falls_with_the_budget_is_seen(made, tmp_path):
     assert flat.verdict == "refuted"
 
 
+@pytest.mark.parametrize(("size", "verdict"), [(0.004, "inconclusive"), (0.0, "supported")])
+def test_two_seeds_of_one_rank_are_certain_only_where_no_seed_changes_anything(made, tmp_path, size, verdict):
+    best = (0.25, 0.5, 1.0)
+    budgets = ("0.1ep", "0.3ep", "1ep")
+
+    def error(strategy, task, budget, seed):
+        keep = parse(strategy).options.get("keep", 1.0)
+        apart = 0.2 * abs(math.log(keep / best[budgets.index(budget)]))
+        return 0.3 + apart + noise(strategy, task, budget, seed, size=size)
+
+    strategies = ["finetune", "filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
+    made(tmp_path, strategies=strategies, budgets=budgets, seeds=2, error_of=error)
+    found = finding(boards(read([tmp_path]))[0], "C9")
+    assert (found.estimate.value, found.here) == (1, verdict)
+
+
 def test_a_best_keep_ratio_at_the_end_of_what_was_tried_says_nothing(made, tmp_path):
     strategies = ["finetune", "filter_pruned(keep=0.5)", "filter_pruned(keep=0.25)"]
     edge = finding(board_of(made, tmp_path, strategies, lambda written, *_: written.options.get("keep", 1.0)), "C9")
@@ -235,6 +269,31 @@ def test_the_best_of_many_budgets_is_paid_for(made, tmp_path):
     assert lone.quantity.like.low > 0
     assert answer.verdict == "inconclusive"
     assert len(answer.finding.questions) == 5
+
+
+def test_ahead_from_a_budget_on_is_ahead_at_all_later_ones(made, tmp_path):
+    ahead = (0.05, -0.05, 0.05)
+    board = board_of(made, tmp_path, ["linear_probe", "filter_pruned(keep=0.5)"],
+                     lambda written, _, budget: 0.4 - ahead[budget] * (written.name == "filter_pruned"))  # fmt: skip
+    assert "ahead of the probe from 1ep on" in finding(board, "C5").said
+
+
+def test_what_stands_beside_the_probe_is_of_the_budget_that_the_sentence_names(made, tmp_path, facts):
+    """Pruning is behind everywhere, least so at 1 epoch: the numbers are those of 1 epoch, which has more seeds."""
+
+    def error(strategy, task, budget, seed):
+        ahead = {"0.1ep": -0.05, "1ep": -0.01}[budget] + 0.001 * seed
+        return 0.4 - (ahead if strategy.startswith("filter") else 0)
+
+    strategies = ["linear_probe", "filter_pruned(keep=0.5)"]
+    made(tmp_path, strategies=strategies, budgets=["0.1ep"], seeds=2, error_of=error)
+    made(tmp_path, strategies=strategies, budgets=["1ep"], seeds=3, error_of=error)
+    board = boards(read([tmp_path]))[0]
+    found = finding(board, "C5")
+    assert "at 1ep" in found.said
+    assert found.estimate.n == 3 * len(facts)
+    assert found.estimate.value == max(q.quantity.here.value for q in found.finding.questions)
+    assert re.search(r" at (0\.1|1)ep", needed(found.finding, HERE))
 
 
 def test_that_random_filters_are_better_shows_as_well_that_it_matters_which_are_kept(made, tmp_path):
@@ -337,6 +396,17 @@ def test_what_fusion_gains_is_compared_between_ratios(made, tmp_path, growth, ve
     assert found.estimate.value == pytest.approx(growth, abs=0.005)
 
 
+def test_what_fusion_gains_is_compared_within_one_layout_and_ruler(made, tmp_path):
+    """Filters at a keep-ratio, channels at a share of FLOPs: a smaller number of the other is not less kept."""
+    kept = ["keep=0.5", "keep=0.4"], ["flops=0.3"]
+    strategies = [f"{name}({share})" for share in kept[0] for name in ("filter_pruned", "ot_fused")]
+    strategies += [f"channel_pruned({kept[1][0]})", f"ot_fused({kept[1][0]}, layout=channel)"]
+    board = board_of(made, tmp_path, strategies, lambda written, *_: 0.4 - 0.02 * (written.name == "ot_fused"))
+    found = finding(board, "IF3")
+    assert {label for label, _ in found.cells} == set(strategies[:4])
+    assert "where 0.4 is kept, fusion gains more than where 0.5 is" in found.said
+
+
 def test_a_claim_without_its_runs_is_not_tested_and_says_what_it_needs(one, tmp_path):
     one(tmp_path, "finetune", "1ep", 0)
     frame = claims_table(boards(read([tmp_path]))[0]).frame
@@ -383,3 +453,17 @@ def test_the_command_of_a_verdict_makes_just_the_runs_it_rests_on(results):
     assert sorted(asked) == sorted({label for label, _ in finding(board, "C6").cells})
     planned = CliRunner().invoke(plan, [*words[2:], "--json"])
     assert json.loads(planned.stdout)["runs"] == 2 * 3 * 2
+
+
+def test_the_command_names_the_recipe_that_the_board_has_in_common(made, tmp_path):
+    strategies = ["filter_pruned(keep=0.5, recipe=v1)", "filter_pruned(keep=0.5, recipe=v1, score=random)"]
+    board = boards(read([made(tmp_path, strategies=strategies, budgets=["1ep"])]))[0]
+    assert "filter_pruned(keep=0.5)" in board.labels
+    words = shlex.split(claims_table(board).frame.set_index("id").loc["C6"].iloc[0]["command"])
+    assert sorted(words[i + 1] for i, word in enumerate(words) if word == "--strategy") == strategies
+
+
+def test_the_table_says_at_what_level_it_decides(results):
+    caption = claims_table(boards(read([results]))[0]).caption
+    assert "at most 0.025" in caption
+    assert "97.5% interval" in caption

@@ -162,6 +162,7 @@ def test_cells_beside_a_reference_name_what_differs_and_are_judged_by_their_spre
         ("close", 0.2005, {}, "within spread", "seeds"),
         ("far", 0.3, {}, "differs", "seeds"),
         ("older", 0.3, {"setting": {"protocol_version": 0}}, "not judged", "protocol 1, the reference's 0"),
+        ("rewritten", 0.3, {"strategy_version": 2}, "not judged", "strategy version 1, the reference's 2"),
         ("elsewhere", 0.2005, {"fingerprint": "e" * 64}, "within spread", "by name and size only"),
     ]
     for name, error, changes, verdict, why in cases:

@@ -65,6 +65,14 @@ def test_several_folders_become_one_bundle_and_no_run_is_in_it_twice(one, tmp_pa
     assert sorted(read([made.file]).runs["seed"]) == [0, 1]
 
 
+def test_a_bundle_holds_the_copy_of_a_run_that_got_furthest(one, tmp_path):
+    one(tmp_path / "a", "finetune", "1ep", 0, stop_after=3, status="interrupted")
+    one(tmp_path / "b", "finetune", "1ep", 0)
+    made = export([tmp_path / "a", tmp_path / "b"], tmp_path / "x.tar.xz")
+    assert (made.runs, made.records) == (1, 8)
+    assert f"the same run as {tmp_path / 'b'}" in made.left_out[0]
+
+
 def test_what_is_damaged_in_a_folder_is_left_out_and_said(one, tmp_path):
     torn, _, bad = one(tmp_path, "finetune", "1ep", 0), one(tmp_path, "ridge", "1ep", 0), one(tmp_path, "knn", "1ep", 0)
     with (torn / "events.jsonl").open("a") as log:

@@ -111,6 +111,20 @@ def test_one_run_in_two_folders_is_used_once(one, tmp_path):
     assert "same run" in frames.notes[0]
 
 
+def test_of_two_copies_of_a_run_the_one_that_got_furthest_is_used(one, tmp_path):
+    one(tmp_path / "a", "finetune", "0.1ep", 0, stop_after=3, status="interrupted")
+    one(tmp_path / "b", "finetune", "0.1ep", 0)
+    one(tmp_path / "c", "finetune", "0.1ep", 0, error_of=lambda *_: 0.5)
+    frames = read([tmp_path / "a", tmp_path / "b", tmp_path / "c"])
+    assert list(frames.runs["used"]) == [False, True, False]
+    assert len(boards(frames)[0].rows) == 8
+    assert not boards(frames)[0].rows["error"].isna().any()
+    first, second = frames.notes
+    assert "the same run as" in first
+    assert "it has 3 tasks of the other's 8" in first
+    assert second.endswith("its results differ")
+
+
 def test_one_folder_given_twice_is_read_once(one, tmp_path):
     one(tmp_path, "finetune", "0.1ep", 0)
     assert len(read([tmp_path, tmp_path]).runs) == 1

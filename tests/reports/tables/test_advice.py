@@ -8,6 +8,7 @@ import pytest
 
 from harness.config.notation import parse
 from harness.core.errors import UserError
+from harness.storage.records import line_of, read_log
 from reports.boards.board import boards
 from reports.reading.frame import read
 from reports.statistics.law import fit
@@ -68,6 +69,25 @@ def test_advice_below_all_budgets_or_between_equals_does_not_tell(made, tmp_path
     assert "the data do not tell" in str(level)
     [beyond] = advise([tmp_path], 1e15)
     assert not beyond.sure
+
+
+def test_advice_at_a_budget_rests_on_that_budget_alone(made, tmp_path):
+    """Runs stop just below their budget: the next one, of one seed, does not take the seeds away."""
+    planted(made, tmp_path, ["finetune", "linear_probe"], lambda w, *_: {"finetune": 0.3, "linear_probe": 0.4}[w.name])
+    made(tmp_path, strategies=["finetune"], budgets=["10ep"], seeds=1)
+    said = [str(one) for one in advise([tmp_path], None)]
+    assert "one seed only" not in said[2]
+    assert "Use finetune" in said[2]
+
+
+def test_what_a_budget_could_not_pay_for_is_no_part_of_its_price(made, tmp_path):
+    planted(made, tmp_path, ["finetune"], lambda w, task, budget: 0.5 - 0.1 * budget, infeasible=["mnist_5k"])
+    for log in tmp_path.rglob("events.jsonl"):
+        records = read_log(log).records
+        log.write_text("".join(line_of(r | {"flops": 0} if r.get("status") == "infeasible" else r) for r in records))
+    at = curves(boards(read([tmp_path]))[0]).set_index("budget")
+    [found] = advise([tmp_path], at["flops"]["0.3ep"])
+    assert found.candidates[0].error == pytest.approx(at["error"]["0.3ep"])
 
 
 def test_advice_at_a_budget_takes_in_those_that_stopped_a_step_before_or_after_it(made, tmp_path):
