@@ -40,7 +40,7 @@ def test_the_reference_results_load_from_a_wheel_in_an_empty_folder(unpacked: Pa
         "print(len(results.runs), len(shipped()['reference']), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("48 5 False\n", "")
+    assert (done.stdout, done.stderr) == ("48 6 False\n", "")
 
 
 def test_types_schema_and_data_are_in_the_wheel(unpacked: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_cell_of_the_default_suite_run_again_gives_what_is_on_record(strategy,
 @pytest.mark.parametrize(
     ("bundle", "suite"),
     [("nevis-mini-half", "default"), ("nevis-mini-lite0", "reference-mini"), ("real-half", "reference-real"),
-     ("in-order-half", "reference-continual")],
+     ("long-half", "reference-long"), ("in-order-half", "reference-continual")],
 )  # fmt: skip
 def test_every_cell_of_a_suite_stands_in_its_reference(bundle: str, suite: str) -> None:
     wanted, (board,) = load_suite(suite), boards(read([REFERENCE / f"{bundle}.tar.xz"]))
