@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from strategies.bodies.filter_pruned import FilterPruned
 from strategies.bodies.ot_fused import OTFused
 from strategies.bodies.structure.pruning import Pruning
 from strategies.learners.finetune import Finetune, Start
-from strategies.learners.recipes import version_with
+from strategies.learners.recipes import on, version_with
 from strategies.learners.stretch import stretch
 
 Family = Literal["filter", "channel", "ot"]
@@ -96,6 +96,9 @@ class ComputeOptimal(Strategy):
                 f"compute_optimal(init={self.start.init}): nets of two tasks may differ in shape; expected "
                 "pretrained or scratch"
             )
+
+    def on(self, net: str) -> Self:
+        return replace(self, recipe=on(self.recipe, net))
 
     @property
     def version(self) -> int:  # type: ignore[override]

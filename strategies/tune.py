@@ -7,7 +7,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -51,10 +51,7 @@ class Tune(Strategy):
     whole: ClassVar[str] = "what it tunes is named by its strategy option, which may be a body with a learner"
 
     def __post_init__(self) -> None:
-        self._tuned: Strategy = make("strategies", self.strategy)
-        parts = (self._tuned, *(held for held in vars(self._tuned).values() if isinstance(held, Strategy)))
-        self._trained: Any = next((p for p in parts if isinstance(getattr(p, "recipe", None), Recipe)), None)
-        """What of it holds the recipe."""
+        self._hold(make("strategies", self.strategy))
         if self._trained is None:
             raise UserError(f"tune(strategy={self.strategy!r}): it has no learning rate to search")
         if self._tuned.shares_weights:
@@ -65,6 +62,17 @@ class Tune(Strategy):
             raise UserError(f"tune: rates are {self.rates}; expected two or more multiples, above zero")
         if not 0 < self.search_share < 1:
             raise UserError(f"tune: search_share is {self.search_share}; expected a share between 0 and 1")
+
+    def _hold(self, tuned: Strategy) -> None:
+        parts = (tuned, *(held for held in vars(tuned).values() if isinstance(held, Strategy)))
+        self._tuned = tuned
+        self._trained: Any = next((p for p in parts if isinstance(getattr(p, "recipe", None), Recipe)), None)
+        """What of it holds the recipe."""
+
+    def on(self, net: str) -> Self:
+        here = replace(self)
+        here._hold(self._tuned.on(net))
+        return here
 
     @property
     def version(self) -> int:  # type: ignore[override]

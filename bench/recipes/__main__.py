@@ -2,19 +2,19 @@
 
 The search goes on from ``bench/recipes/trials.csv`` and from the run folders below ``DIR``. Its trials are ordinary
 runs. ``--choose`` recomputes from the file alone which recipe is chosen and what is known of it, and with ``--write``
-puts it into ``strategies/recipes.toml`` under the name ``v3``.
+puts it into ``strategies/recipes.toml``, as ``v3`` and ``v4``.
 """
 
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.recipes import choice, file, unasked
+from bench.recipes import choice, file, middle, unasked
 from bench.recipes.file import Row
 from bench.recipes.rungs import BODIES, NETS, RUNGS, in_order, stream_file
 from bench.recipes.space import strategy, trials
 from bench.recipes.summary import lines
-from bench.recipes.written import NAME, put
+from bench.recipes.written import LATER, put, texts
 from harness.config.suite import build_suite
 from harness.core.band import BANDS, Band
 from harness.core.errors import UserError
@@ -34,8 +34,10 @@ def missing_runs(rows: list[Row], net: str, band: Band, rung: int, given: Path, 
     have = {row.case for row in rows}
     mine = [row for row in rows if row.net == net]
     found: list[MissingRun] = []
+    # What the middle band's finalists chose goes on to the band above, on every body.
+    finalist = [middle.choose(middle.read()).trial] if (net, band) in LATER else []
     for body in BODIES:
-        for trial in choice.goes_on(mine, rung, band, body):
+        for trial in sorted({*choice.goes_on(mine, rung, band, body), *finalist}):
             written = strategy(body, options[trial])
             suite = build_suite(
                 name="recipes", about="", streams=step.streams(given, out / "streams"), strategies=[written],
@@ -80,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=cores(), metavar="N")
     parser.add_argument("--plan", action="store_true", help="say what the next rung costs, and do nothing")
     parser.add_argument("--choose", action="store_true", help="no runs: what is chosen by the trials in the file")
-    parser.add_argument("--write", action="store_true", help=f"write it into recipes.toml as {NAME}")
+    parser.add_argument("--write", action="store_true", help="write it into recipes.toml")
     asked = parser.parse_args(arguments)
     if not asked.choose:
         if asked.out is None or asked.stream is None:
@@ -91,11 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
                 search(net, bands, stream_file(asked.stream), asked.out, jobs=asked.jobs, plan=asked.plan)
         except UserError as error:
             parser.error(str(error))
-    rows = file.read()
-    kept = unasked.read()
-    print("\n".join([*lines(rows), "", *unasked.report(kept), "", *unasked.sweep(kept)]))
+    rows, kept, finalists = file.read(), unasked.read(), middle.read()
+    print("\n".join([*lines(rows), "", *unasked.report(kept), "", *unasked.sweep(kept), "", *middle.report(finalists)]))
     if asked.write:
-        put(rows, kept)
+        put(texts(rows, kept, finalists))
 
 
 if __name__ == "__main__":

@@ -113,17 +113,17 @@ def show_task(place: str, as_json: bool, sheet: Path | None) -> None:
 def show_recipe(name: str | None, backbone: str, body: str, as_json: bool) -> None:
     """What a learner trains by, for each band of budgets: learning rates, schedule, batch, head start.
 
-    Without NAME, the recipe of a learner that names none.
+    Without NAME, the recipe of a learner that names none: the last one that is for the net.
     """
     from harness.config.notation import parse
     from harness.config.registry import make
     from harness.core.band import BANDS
     from harness.core.regime import WORDS
-    from harness.learning.recipe import CURRENT, LearnerRecipe
-    from strategies.learners.recipes import named_recipe
+    from harness.learning.recipe import AUTO, LearnerRecipe
+    from strategies.learners.recipes import named_recipe, on
 
-    recipe = LearnerRecipe(recipe=name or CURRENT)
-    named, holds = named_recipe(recipe), make("bodies", body).statistics_hold
+    recipe = on(LearnerRecipe(recipe=name or AUTO), backbone)
+    named, holds = named_recipe(recipe, backbone), make("bodies", body).statistics_hold
     found: dict[str, dict[str, Any]] = {}
     for band in BANDS:
         entry = named.entry(net=backbone, body=parse(body).name, band=band) if named else None

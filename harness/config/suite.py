@@ -87,12 +87,13 @@ class Suite:
                 precision=resolved(self.setting.precision, backbone),
             )
             for written, strategy, makes_strategy in strategies:
+                here = strategy.on(backbone.name)
                 spec = RunSpec(
                     stream=stream.name,
                     fingerprint=stream.fingerprint(),
                     strategy=str(canonical(written, strategy)),
-                    options=tuple(flat(strategy).items()),
-                    strategy_version=strategy.version,
+                    options=tuple(flat(here).items()),
+                    strategy_version=here.version,
                     budget=budget,
                     setting=setting,
                     seed=seed,

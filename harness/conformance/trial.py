@@ -82,10 +82,11 @@ class Trial:
 
     def spec(self) -> RunSpec:
         made = self.opened()
-        options = tuple(flat(made).items())
+        here = made.on(self.backbone.name)
+        options = tuple(flat(here).items())
         fingerprint = self.stream.fingerprint()
         return RunSpec(
-            self.stream.name, fingerprint, self.strategy, options, made.version, self.budget, self.setting, seed=0,
+            self.stream.name, fingerprint, self.strategy, options, here.version, self.budget, self.setting, seed=0,
             identity=self.stream.identity,
         )  # fmt: skip
 

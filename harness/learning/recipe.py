@@ -23,8 +23,9 @@ Choice = Literal["end", "start", "average"]
 Unasked = Choice | Literal["steady"]
 """What can be kept without asking dev."""
 
-CURRENT = "v3"
-"""The recipe of a learner that names none. It enters the key of a run: ``finetune`` by another is another run."""
+AUTO = "auto"
+"""The recipe of a learner that names none: the last one in the file that is for its net. Its name enters the key of a
+run: ``finetune`` by another recipe is another run, and a recipe for one net leaves the runs of others as they are."""
 
 RATES = {"frozen": (0.0003, 0.005), "batch": (0.03, 0.05)}
 """Learning rates of body and head by treatment of batch norm in ``v1``, kept for every strategy, budget and task:
@@ -214,11 +215,12 @@ class Recipe:
 class LearnerRecipe(Recipe):
     """With what a learner does before and after it trains: a head start, and a choice of weights; see :class:`Settled`.
 
-    Where none is named it is :data:`CURRENT`. What a named recipe says of these says nothing to who has only a
+    Where none is named it is :data:`AUTO`, which a strategy that has such a recipe, and is no ``Finetune``, settles in
+    :meth:`harness.learning.strategy.Strategy.on`. What a named recipe says of these says nothing to who has only a
     :class:`Recipe`.
     """
 
-    recipe: str = CURRENT
+    recipe: str = AUTO
     head_init: HeadStart | None = None
     head_share: float | None = None
     head_penalty: float | Literal["loo"] | None = None
@@ -262,11 +264,13 @@ class NamedRecipe:
     Attributes:
         about: where it comes from, in a sentence.
         provisional: it was not chosen by the search that chooses recipes.
+        nets: those that it is for; empty: all.
     """
 
     name: str
     about: str
     provisional: bool
+    nets: tuple[str, ...]
     entries: tuple[Entry, ...]
 
     def entry(self, *, net: str, body: str, band: Band) -> dict[str, Any]:
@@ -281,8 +285,8 @@ class NamedRecipe:
 def read_recipes(text: str, *, place: str) -> dict[str, NamedRecipe]:
     """The named recipes that TOML ``text`` holds; ``place`` is where it was read, for errors.
 
-    A table a recipe: ``about``, ``provisional``, and ``entries``, of which each may name ``nets``, ``bodies`` and
-    ``bands`` and gives the options of :class:`LearnerRecipe` by their names.
+    A table a recipe: ``about``, ``provisional``, ``nets``, and ``entries``, of which each may name ``nets``, ``bodies``
+    and ``bands`` and gives the options of :class:`LearnerRecipe` by their names.
 
     Raises:
         UserError: the text is no TOML, or a table, an option or a value in it is unknown.
@@ -295,11 +299,11 @@ def read_recipes(text: str, *, place: str) -> dict[str, NamedRecipe]:
 
 
 def _named(name: str, table: dict[str, Any], place: str) -> NamedRecipe:
-    about, provisional = table.pop("about", ""), table.pop("provisional", False)
+    about, provisional, nets = table.pop("about", ""), table.pop("provisional", False), tuple(table.pop("nets", ()))
     entries = tuple(_entry(dict(entry), place) for entry in table.pop("entries", []))
     if table:
-        raise unknown(f"key of {place} named", next(iter(table)), ["about", "provisional", "entries"])
-    return NamedRecipe(name, about, provisional, entries)
+        raise unknown(f"key of {place} named", next(iter(table)), ["about", "provisional", "nets", "entries"])
+    return NamedRecipe(name, about, provisional, nets, entries)
 
 
 def _entry(given: dict[str, Any], place: str) -> Entry:

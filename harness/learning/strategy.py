@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,6 +34,21 @@ class Strategy(ABC):
 
     whole: ClassVar[str] = "it makes its nets itself"
     """Why it takes no ``learner``, for the error message; a :class:`Learner` does not need it."""
+
+    def on(self, net: str) -> Self:
+        """The strategy as it is on the backbone called ``net``, whose options and version are part of a run's key.
+
+        By default with the strategies among its fields as they are there. Whose own options leave something to the
+        net, as ``recipe=auto`` does, settles it here.
+
+        Raises:
+            UserError: an option is not for ``net``.
+        """
+        if not is_dataclass(self):
+            return self
+        options = {option.name: getattr(self, option.name) for option in fields(self)}
+        parts = {name: part.on(net) for name, part in options.items() if isinstance(part, Strategy)}
+        return replace(self, **parts) if parts else self
 
     def prepare(self, ctx: "Context") -> None:
         """What is done once, before the stream: charged in full to the first task, outside its cap."""

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Infeasible, Learner
-from strategies.learners.recipes import named_recipe, settled, version_with
+from strategies.learners.recipes import check_name, on, settled, version_with
 from strategies.learners.starting import needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -68,7 +68,7 @@ class Avalanche(Learner):
     resumable: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        named_recipe(self.recipe)
+        check_name(self.recipe)
         for option in ("choose", "choose_else"):
             if (choice := getattr(self.recipe, option)) not in (None, "end"):
                 raise UserError(
@@ -88,6 +88,9 @@ class Avalanche(Learner):
     @property
     def pretrained(self) -> bool:
         return self.init == "pretrained"
+
+    def on(self, net: str) -> Self:
+        return replace(self, recipe=on(self.recipe, net))
 
     @property
     def version(self) -> int:  # type: ignore[override]

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from harness.learning.training import fit
 from strategies.learners.choosing import trained
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.recipes import named_recipe, settled, version_with
+from strategies.learners.recipes import check_name, on, settled, version_with
 from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
@@ -62,7 +62,10 @@ class Finetune(Learner):
     """The bodies of earlier tasks, where a later one may start from them."""
 
     def __post_init__(self) -> None:
-        named_recipe(self.recipe)
+        check_name(self.recipe)
+
+    def on(self, net: str) -> Self:
+        return replace(self, recipe=on(self.recipe, net))
 
     @property
     def version(self) -> int:  # type: ignore[override]

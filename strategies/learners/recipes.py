@@ -2,21 +2,24 @@
 
 import hashlib
 import math
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from harness.compute.caps import dense_flops
 from harness.core.band import band_of
-from harness.core.errors import unknown
+from harness.core.errors import UserError, unknown
 from harness.learning.context import Context
-from harness.learning.recipe import NamedRecipe, Recipe, Settled, read_recipes
+from harness.learning.recipe import AUTO, NamedRecipe, Recipe, Settled, read_recipes
 from strategies.learners.timing import forward_seconds
 
 TRAINING = 3.0
 """Passes that training on an image takes, where one forward is one."""
+
+R = TypeVar("R", bound=Recipe)
 
 
 @cache
@@ -25,29 +28,60 @@ def shipped() -> dict[str, NamedRecipe]:
     return read_recipes((files("strategies") / "recipes.toml").read_text(encoding="utf-8"), place="recipes.toml")
 
 
-def named_recipe(recipe: Recipe) -> NamedRecipe | None:
-    """What ``recipe`` names; None for ``v1``, which the engine knows.
+def check_name(recipe: Recipe) -> None:
+    """Ask whether there is a recipe of the name that ``recipe`` has.
 
     Raises:
-        UserError: there is no recipe of that name.
+        UserError: there is none.
     """
-    if recipe.recipe == "v1":
-        return None
-    if recipe.recipe not in shipped():
-        raise unknown("recipe called", recipe.recipe, ["v1", *shipped()])
-    return shipped()[recipe.recipe]
+    if recipe.recipe not in ("v1", AUTO, *shipped()):
+        raise unknown("recipe called", recipe.recipe, [AUTO, "v1", *shipped()])
+
+
+def on(recipe: R, net: str) -> R:
+    """``recipe`` with the name of the one that is in force on ``net``, where it leaves that open.
+
+    Raises:
+        UserError: it names one that is not for ``net``.
+    """
+    name = recipe.recipe
+    if name == AUTO:
+        return replace(recipe, recipe=[one.name for one in shipped().values() if _is_for(one, net)][-1])
+    check_name(recipe)
+    if name != "v1" and not _is_for(shipped()[name], net):
+        raise UserError(
+            f"recipe={name} is for {' and '.join(shipped()[name].nets)}, and says nothing of {net}: leave it out, and "
+            f"the recipe is {on(replace(recipe, recipe=AUTO), net).recipe}"
+        )
+    return recipe
+
+
+def _is_for(named: NamedRecipe, net: str) -> bool:
+    return not named.nets or net in named.nets
+
+
+def named_recipe(recipe: Recipe, net: str) -> NamedRecipe | None:
+    """What ``recipe`` names on ``net``; None for ``v1``, which the engine knows.
+
+    Raises:
+        UserError: there is no recipe of that name, or it is not for ``net``.
+    """
+    name = on(recipe, net).recipe
+    return None if name == "v1" else shipped()[name]
 
 
 def version_with(recipe: Recipe, own: int) -> int:
     """The version of a learner whose own is ``own``: it differs with the content of the recipe that ``recipe`` names.
 
-    So that results of two contents of one name are never taken for each other; with ``v1`` it is ``own``.
+    So that results of two contents of one name are never taken for each other; with ``v1`` it is ``own``. Where it is
+    left to the net, which :func:`on` settles before a run has its key, it differs with all that it may be.
     """
-    named = named_recipe(recipe)
-    if named is None:
+    if recipe.recipe == "v1":
         return own
-    text = repr((own, [(sorted(e.values.items()), e.nets, e.bodies, e.bands) for e in named.entries]))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+    check_name(recipe)
+    named = shipped().values() if recipe.recipe == AUTO else [shipped()[recipe.recipe]]
+    entries = [(sorted(e.values.items()), e.nets, e.bodies, e.bands) for one in named for e in one.entries]
+    return int.from_bytes(hashlib.sha256(repr((own, entries)).encode()).digest()[:4], "big")
 
 
 def looked_up(recipe: Recipe, net: nn.Module, ctx: Context, *, body: str = "") -> dict[str, Any] | None:
@@ -56,7 +90,7 @@ def looked_up(recipe: Recipe, net: nn.Module, ctx: Context, *, body: str = "") -
     Args:
         body: what the net is made of, as strategies are named: ``dense``, ``filter_pruned``.
     """
-    named = named_recipe(recipe)
+    named = named_recipe(recipe, ctx.backbone.name)
     if named is None:
         return None
     return named.entry(net=ctx.backbone.name, body=body, band=band_of(images_shown(net, ctx)))

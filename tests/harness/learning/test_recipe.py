@@ -11,7 +11,8 @@ from harness.config.registry import make
 from harness.core.band import BANDS, band_of
 from harness.core.errors import UserError
 from harness.learning.recipe import RATES, V1, LearnerRecipe, Recipe, read_recipes
-from strategies.learners.recipes import shipped
+from strategies.learners import recipes
+from strategies.learners.recipes import on, shipped
 
 TEXT = """
 [mine]
@@ -27,6 +28,9 @@ bodies = ["dense"]
 lr = 0.25
 clip = 2.0
 """
+
+
+FIRST = {"v3": shipped()["v3"]}
 
 
 def read(**changed: Any) -> dict[str, object]:
@@ -90,8 +94,43 @@ def test_every_shipped_recipe_is_settled_for_every_band() -> None:
     for named in shipped().values():
         assert named.about
         for band in BANDS:
-            entry = named.entry(net="any", body="any", band=band)
+            entry = named.entry(net=named.nets[0] if named.nets else "any", body="any", band=band)
             assert Recipe(recipe=named.name).settled(statistics_hold=True, entry=entry).lr > 0
+
+
+WHOLE = [
+    "finetune", "filter_pruned(flops=0.5)", "compute_optimal", "tune", "tune(strategy=ot_fused)", "adaptive_pruned",
+    "ot_merged", "avalanche", "ot_fused(learner=avalanche)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_recipe_for_one_net_leaves_the_keys_of_other_nets_as_they_are(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keys() -> list[object]:
+        made = [make("strategies", text).on(net) for net in ("any", "mine")]
+        return [(flat(one), one.version) for one in made]
+
+    monkeypatch.setattr(recipes, "shipped", lambda: FIRST)
+    before = keys()
+    assert before[0] == before[1]
+    for_mine = read_recipes(TEXT.replace("[mine]", '[mine]\nnets = ["mine"]'), place="here")
+    monkeypatch.setattr(recipes, "shipped", lambda: {**FIRST, **for_mine})
+    after = keys()
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_the_recipe_of_a_net_is_the_last_that_is_for_it() -> None:
+    assert on(LearnerRecipe(), "any").recipe == on(LearnerRecipe(), "resnet50_half").recipe == "v3"
+    assert on(LearnerRecipe(clip=2.0), "efficientnet_lite0") == LearnerRecipe(recipe="v4", clip=2.0)
+    assert on(LearnerRecipe(recipe="v2"), "efficientnet_lite0").recipe == "v2"
+
+
+def test_a_recipe_for_another_net_is_refused_before_anything_runs() -> None:
+    with pytest.raises(UserError, match=r"v4 is for efficientnet_lite0.* nothing of resnet50_half.* the recipe is v3"):
+        make("strategies", "filter_pruned(flops=0.5, recipe=v4)").on("resnet50_half")
 
 
 @pytest.mark.parametrize(
