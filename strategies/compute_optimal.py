@@ -29,7 +29,7 @@ from strategies.bodies.filter_pruned import FilterPruned
 from strategies.bodies.ot_fused import OTFused
 from strategies.bodies.structure.pruning import Pruning
 from strategies.learners.finetune import Finetune, Start
-from strategies.learners.recipes import on, version_with
+from strategies.learners.recipes import in_force, version_with
 from strategies.learners.stretch import stretch
 
 Family = Literal["filter", "channel", "ot"]
@@ -97,8 +97,8 @@ class ComputeOptimal(Strategy):
                 "pretrained or scratch"
             )
 
-    def on(self, net: str) -> Self:
-        return replace(self, recipe=on(self.recipe, net))
+    def on_net(self, net: str) -> Self:
+        return replace(self, recipe=in_force(self.recipe, net))
 
     @property
     def version(self) -> int:  # type: ignore[override]

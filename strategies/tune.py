@@ -69,9 +69,9 @@ class Tune(Strategy):
         self._trained: Any = next((p for p in parts if isinstance(getattr(p, "recipe", None), Recipe)), None)
         """What of it holds the recipe."""
 
-    def on(self, net: str) -> Self:
+    def on_net(self, net: str) -> Self:
         here = replace(self)
-        here._hold(self._tuned.on(net))
+        here._hold(self._tuned.on_net(net))
         return here
 
     @property

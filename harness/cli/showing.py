@@ -120,13 +120,14 @@ def show_recipe(name: str | None, backbone: str, body: str, as_json: bool) -> No
     from harness.core.band import BANDS
     from harness.core.regime import WORDS
     from harness.learning.recipe import AUTO, LearnerRecipe
-    from strategies.learners.recipes import named_recipe, on
+    from strategies.learners.recipes import in_force, named_recipe
 
-    recipe = on(LearnerRecipe(recipe=name or AUTO), backbone)
-    named, holds = named_recipe(recipe, backbone), make("bodies", body).statistics_hold
+    net = make("backbones", backbone).name
+    recipe = in_force(LearnerRecipe(recipe=name or AUTO), net)
+    named, holds = named_recipe(recipe, net), make("bodies", body).statistics_hold
     found: dict[str, dict[str, Any]] = {}
     for band in BANDS:
-        entry = named.entry(net=backbone, body=parse(body).name, band=band) if named else None
+        entry = named.entry(net=net, body=parse(body).name, band=band) if named else None
         hold = holds or recipe.starts_head(entry)
         found[band] = asdict(recipe.settled(statistics_hold=hold, entry=entry))
     if as_json:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.config.notation import Written, parse
 from harness.config.options import flat
 from harness.config.precision import FORMATS, resolved
-from harness.config.registry import canonical, make_with_modules, module_of
+from harness.config.registry import canonical, make, make_with_modules, module_of
 from harness.config.source import source_hash
 from harness.config.suites import suites
 from harness.config.toml_file import read_toml
@@ -87,11 +87,11 @@ class Suite:
                 precision=resolved(self.setting.precision, backbone),
             )
             for written, strategy, makes_strategy in strategies:
-                here = strategy.on(backbone.name)
+                text, here = on_net(written, strategy, backbone.name)
                 spec = RunSpec(
                     stream=stream.name,
                     fingerprint=stream.fingerprint(),
-                    strategy=str(canonical(written, strategy)),
+                    strategy=text,
                     options=tuple(flat(here).items()),
                     strategy_version=here.version,
                     budget=budget,
@@ -102,6 +102,29 @@ class Suite:
                 )
                 found.append(spec)
         return list({spec.key: spec for spec in found}.values())
+
+
+def on_net(written: str, strategy: Any, net: str) -> tuple[str, Any]:
+    """The one form in which ``strategy``, that ``written`` names, is called by on the backbone ``net``; and it, there.
+
+    A recipe that is written and would be the net's anyway is left out.
+
+    Raises:
+        UserError: an option is not for ``net``, or a recipe is left open.
+    """
+    called, here = canonical(written, strategy), strategy.on_net(net)
+    options = flat(here)
+    if options.get("recipe") == "auto":
+        raise UserError(
+            f"strategy {written}: recipe=auto was not settled for {net}, so that its runs could not be told from those "
+            "by another recipe; override on_net, as Finetune does with strategies.learners.recipes.in_force"
+        )
+    if "recipe" in called.options:
+        plain = Written(called.name, {name: value for name, value in called.options.items() if name != "recipe"})
+        unwritten: Any = make("strategies", str(plain)).on_net(net)
+        if (flat(unwritten), unwritten.version) == (options, here.version):
+            called = plain
+    return str(called), here
 
 
 def opened(name: str) -> Stream:

@@ -22,6 +22,7 @@ from harness.compute.threads import Threads
 from harness.config.blame import blamed
 from harness.config.options import flat
 from harness.config.registry import make
+from harness.config.suite import on_net
 from harness.core.budget import Budget
 from harness.core.schema import Record
 from harness.core.seeding import named_seed
@@ -82,7 +83,7 @@ class Trial:
 
     def spec(self) -> RunSpec:
         made = self.opened()
-        here = made.on(self.backbone.name)
+        _, here = on_net(self.strategy, made, self.backbone.name)
         options = tuple(flat(here).items())
         fingerprint = self.stream.fingerprint()
         return RunSpec(

@@ -216,7 +216,7 @@ class LearnerRecipe(Recipe):
     """With what a learner does before and after it trains: a head start, and a choice of weights; see :class:`Settled`.
 
     Where none is named it is :data:`AUTO`, which a strategy that has such a recipe, and is no ``Finetune``, settles in
-    :meth:`harness.learning.strategy.Strategy.on`. What a named recipe says of these says nothing to who has only a
+    :meth:`harness.learning.strategy.Strategy.on_net`. What a named recipe says of these says nothing to who has only a
     :class:`Recipe`.
     """
 

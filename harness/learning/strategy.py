@@ -35,7 +35,7 @@ class Strategy(ABC):
     whole: ClassVar[str] = "it makes its nets itself"
     """Why it takes no ``learner``, for the error message; a :class:`Learner` does not need it."""
 
-    def on(self, net: str) -> Self:
+    def on_net(self, net: str) -> Self:
         """The strategy as it is on the backbone called ``net``, whose options and version are part of a run's key.
 
         By default with the strategies among its fields as they are there. Whose own options leave something to the
@@ -46,8 +46,8 @@ class Strategy(ABC):
         """
         if not is_dataclass(self):
             return self
-        options = {option.name: getattr(self, option.name) for option in fields(self)}
-        parts = {name: part.on(net) for name, part in options.items() if isinstance(part, Strategy)}
+        options = {option.name: getattr(self, option.name) for option in fields(self) if option.init}
+        parts = {name: part.on_net(net) for name, part in options.items() if isinstance(part, Strategy)}
         return replace(self, **parts) if parts else self
 
     def prepare(self, ctx: "Context") -> None:

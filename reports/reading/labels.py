@@ -16,9 +16,11 @@ def labelled(runs: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """A label for each row of ``runs``, and a sentence for each name whose runs are kept apart.
 
     A label names, on one board, one version of a strategy, one source of a plugin, and one set of options. A
-    recipe that all share who train by one is the board's, and does not stand in each label.
+    recipe that all share who train by one is the board's, and does not stand in each label. Where runs that name none
+    were made by several, those by the earlier ones have it in their labels.
     """
-    runs = runs.assign(strategy=_without_common_recipe(runs))
+    runs = runs.assign(strategy=_with_earlier_recipes(runs))
+    runs["strategy"] = _without_common_recipe(runs)
     runs["strategy"] = [_with_method(*each) for each in zip(runs["strategy"], runs["options"], strict=True)]
     labels = dict(zip(runs.index, runs["strategy"], strict=True))
     notes = []
@@ -70,6 +72,25 @@ def _without_common_recipe(runs: pd.DataFrame) -> "pd.Series[Any]":
                 for text in mine["strategy"]
             ]
     return strategies
+
+
+def _with_earlier_recipes(runs: pd.DataFrame) -> "pd.Series[Any]":
+    """The strategy of each run; with its recipe, where others of its board that name none were made by a later one."""
+    strategies = runs["strategy"].copy()
+    written = runs["strategy"].map(_parsed)
+    open_ones = runs[written.map(lambda one: one is not None and "recipe" not in one.options) & (runs["recipe"] != "")]
+    for _, mine in open_ones[open_ones["used"]].groupby("board"):
+        latest = max(mine["recipe"], key=_by_number)
+        for index in mine.index[mine["recipe"] != latest]:
+            one = written[index]
+            strategies[index] = str(Written(one.name, {**one.options, "recipe": mine["recipe"][index]}))
+    return strategies
+
+
+def _by_number(recipe: str) -> tuple[int, str]:
+    """``v10`` after ``v9``."""
+    digits = "".join(filter(str.isdigit, recipe))
+    return int(digits or 0), recipe
 
 
 def _bare(written: Written) -> str:

@@ -22,7 +22,7 @@ from harness.learning.batches import stratified
 from harness.learning.context import Context
 from harness.learning.recipe import LearnerRecipe, Settled
 from harness.learning.strategy import Infeasible, Learner
-from strategies.learners.recipes import check_name, on, settled, version_with
+from strategies.learners.recipes import check_name, in_force, settled, version_with
 from strategies.learners.starting import needs_one_of_each_class, start_head
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -89,8 +89,8 @@ class Avalanche(Learner):
     def pretrained(self) -> bool:
         return self.init == "pretrained"
 
-    def on(self, net: str) -> Self:
-        return replace(self, recipe=on(self.recipe, net))
+    def on_net(self, net: str) -> Self:
+        return replace(self, recipe=in_force(self.recipe, net))
 
     @property
     def version(self) -> int:  # type: ignore[override]

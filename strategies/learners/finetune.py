@@ -21,7 +21,7 @@ from harness.learning.training import fit
 from strategies.learners.choosing import trained
 from strategies.learners.heads import ridge_head
 from strategies.learners.nearest import start_nearest
-from strategies.learners.recipes import check_name, on, settled, version_with
+from strategies.learners.recipes import check_name, in_force, settled, version_with
 from strategies.learners.starting import Scope, limit_to, needs_one_of_each_class, recalibrate, start_head
 
 
@@ -64,8 +64,8 @@ class Finetune(Learner):
     def __post_init__(self) -> None:
         check_name(self.recipe)
 
-    def on(self, net: str) -> Self:
-        return replace(self, recipe=on(self.recipe, net))
+    def on_net(self, net: str) -> Self:
+        return replace(self, recipe=in_force(self.recipe, net))
 
     @property
     def version(self) -> int:  # type: ignore[override]

@@ -38,7 +38,7 @@ def check_name(recipe: Recipe) -> None:
         raise unknown("recipe called", recipe.recipe, [AUTO, "v1", *shipped()])
 
 
-def on(recipe: R, net: str) -> R:
+def in_force(recipe: R, net: str) -> R:
     """``recipe`` with the name of the one that is in force on ``net``, where it leaves that open.
 
     Raises:
@@ -51,7 +51,7 @@ def on(recipe: R, net: str) -> R:
     if name != "v1" and not _is_for(shipped()[name], net):
         raise UserError(
             f"recipe={name} is for {' and '.join(shipped()[name].nets)}, and says nothing of {net}: leave it out, and "
-            f"the recipe is {on(replace(recipe, recipe=AUTO), net).recipe}"
+            f"the recipe is {in_force(replace(recipe, recipe=AUTO), net).recipe}"
         )
     return recipe
 
@@ -66,7 +66,7 @@ def named_recipe(recipe: Recipe, net: str) -> NamedRecipe | None:
     Raises:
         UserError: there is no recipe of that name, or it is not for ``net``.
     """
-    name = on(recipe, net).recipe
+    name = in_force(recipe, net).recipe
     return None if name == "v1" else shipped()[name]
 
 
@@ -74,7 +74,7 @@ def version_with(recipe: Recipe, own: int) -> int:
     """The version of a learner whose own is ``own``: it differs with the content of the recipe that ``recipe`` names.
 
     So that results of two contents of one name are never taken for each other; with ``v1`` it is ``own``. Where it is
-    left to the net, which :func:`on` settles before a run has its key, it differs with all that it may be.
+    left to the net, which :func:`in_force` settles before a run has its key, it differs with all that it may be.
     """
     if recipe.recipe == "v1":
         return own

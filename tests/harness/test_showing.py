@@ -33,7 +33,10 @@ def test_the_first_recipe_is_shown_by_whether_the_body_keeps_its_statistics(
     assert {band["norm"] for band in bands.values()} == {norm}
 
 
-@pytest.mark.parametrize(("net", "name"), [("resnet50_half", "v3"), ("efficientnet_lite0", "v4")])
+@pytest.mark.parametrize(
+    ("net", "name"),
+    [("resnet50_half", "v3"), ("efficientnet_lite0", "v4"), ("efficientnet_lite0(weights=imagenet)", "v4")],
+)
 def test_without_a_name_the_recipe_is_that_of_a_learner_that_names_none(harness: Harness, net: str, name: str) -> None:
     shown = json.loads(harness("show", "recipe", "--backbone", net, "--json").stdout)
     assert shown == json.loads(harness("show", "recipe", name, "--backbone", net, "--json").stdout)

@@ -73,7 +73,8 @@ def write_run(
     setting = {"backbone": "efficientnet_lite0", "weights_hash": "ab" * 32, "size": 64, "precision": "fp32",
                "scoring": "dev_test", "protocol_version": 1} | changes.pop("setting", {})  # fmt: skip
     spec = {"stream": stream, "fingerprint": changes.pop("fingerprint", "f" * 64), "strategy": str(written),
-            "options": {"recalibrate_bn": 0, **written.options}, "strategy_version": changes.pop("strategy_version", 1),
+            "options": {"recalibrate_bn": 0, **written.options, **changes.pop("options", {})},
+            "strategy_version": changes.pop("strategy_version", 1),
             "budget": budget, "setting": setting, "seed": seed}  # fmt: skip
     key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     folder = out / path_safe(stream) / path_safe(str(written)) / path_safe(budget) / f"seed{seed}-{key[:8]}"

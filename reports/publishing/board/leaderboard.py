@@ -28,6 +28,7 @@ class Row:
         wins: share of those tasks on which it is ahead of the dense net; nan without one.
         flops: a task, mean over tasks and seeds.
         equal, differing, runs: of its runs, how many were run here again with equal records, and with others.
+        recipe: by which it trains, where others on the leaderboard train by another.
     """
 
     entry: Entry
@@ -45,6 +46,7 @@ class Row:
     equal: int
     differing: int
     runs: int
+    recipe: str = ""
 
     @property
     def apart(self) -> bool:
@@ -121,21 +123,30 @@ def _row(
     if math.isnan(error.value):
         return None
     own_first = sorted(group, key=lambda one: one[0] is not entry)
-    dense, whose = _rival(own_first, board, [REFERENCE], budget)
+    recipe = _recipe(board, label)
+    alike = [one for one in own_first if not recipe or _recipe(one[1], REFERENCE) in ("", recipe)]
+    dense, whose = _rival(alike, board, [REFERENCE], budget)
     frozen, whose_head = _rival(own_first, board, FROZEN, budget)
     gain = None if dense is None or label == REFERENCE else here(dense - values)
     others = {name for name in (whose, whose_head) if name and name != entry.name}
     flops = board.values(label, budget, "flops")
     keys = _keys(entry, board, label, budget)
     told = [entry.rerun[key] for key in keys if key in entry.rerun]
+    # Of one board all train by one recipe, which its title says; of a leaderboard they need not.
+    several = len({found for _, one in group for mine in one.labels if (found := _recipe(one, mine))}) > 1
     return Row(
         entry, board, label, budget, error, gain, None if frozen is None or label in FROZEN else here(frozen - values),
         f"gains over runs of {', '.join(sorted(others))}" if others else "",
         math.nan if gain is None or dense is None else _wins(dense - values),
         float(np.nanmean(flops)) if not np.isnan(flops).all() else math.nan,
         int((~np.isnan(values)).any(axis=1).sum()), error.seeds,
-        sum(told), len(told) - sum(told), len(keys),
+        sum(told), len(told) - sum(told), len(keys), recipe if several else "",
     )  # fmt: skip
+
+
+def _recipe(board: Board, label: str) -> str:
+    """The recipe that runs of ``label`` record; empty where they record none."""
+    return str(board.options.get(label, {}).get("recipe", ""))
 
 
 def _rival(

@@ -1,18 +1,21 @@
 """What is written goes before a named recipe, which goes before v1; and keys of runs stay what they were."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tiny import OwnLoop
 
 from harness.config.notation import Written, parse
 from harness.config.options import build, flat
 from harness.config.registry import make
+from harness.config.suite import on_net
 from harness.core.band import BANDS, band_of
 from harness.core.errors import UserError
 from harness.learning.recipe import RATES, V1, LearnerRecipe, Recipe, read_recipes
 from strategies.learners import recipes
-from strategies.learners.recipes import on, shipped
+from strategies.learners.finetune import Finetune
+from strategies.learners.recipes import in_force, shipped
 
 TEXT = """
 [mine]
@@ -109,7 +112,7 @@ def test_a_recipe_for_one_net_leaves_the_keys_of_other_nets_as_they_are(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def keys() -> list[object]:
-        made = [make("strategies", text).on(net) for net in ("any", "mine")]
+        made = [make("strategies", text).on_net(net) for net in ("any", "mine")]
         return [(flat(one), one.version) for one in made]
 
     monkeypatch.setattr(recipes, "shipped", lambda: FIRST)
@@ -123,14 +126,34 @@ def test_a_recipe_for_one_net_leaves_the_keys_of_other_nets_as_they_are(
 
 
 def test_the_recipe_of_a_net_is_the_last_that_is_for_it() -> None:
-    assert on(LearnerRecipe(), "any").recipe == on(LearnerRecipe(), "resnet50_half").recipe == "v3"
-    assert on(LearnerRecipe(clip=2.0), "efficientnet_lite0") == LearnerRecipe(recipe="v4", clip=2.0)
-    assert on(LearnerRecipe(recipe="v2"), "efficientnet_lite0").recipe == "v2"
+    assert in_force(LearnerRecipe(), "any").recipe == in_force(LearnerRecipe(), "resnet50_half").recipe == "v3"
+    assert in_force(LearnerRecipe(clip=2.0), "efficientnet_lite0") == LearnerRecipe(recipe="v4", clip=2.0)
+    assert in_force(LearnerRecipe(recipe="v2"), "efficientnet_lite0").recipe == "v2"
+
+
+def test_a_run_has_one_name_however_its_recipe_is_written() -> None:
+    def called(text: str, net: str) -> str:
+        return on_net(text, make("strategies", text), net)[0]
+
+    assert called("filter_pruned(flops=0.5, recipe=v3)", "any") == "filter_pruned(flops=0.5)"
+    assert called("finetune(recipe=v3)", "efficientnet_lite0") == "finetune(recipe=v3)"
+    assert called("finetune(recipe=v4, clip=2.0)", "efficientnet_lite0") == "finetune(clip=2.0)"
+    assert called("finetune(recipe=v1)", "any") == "finetune(recipe=v1)"
+
+
+def test_a_recipe_that_a_plugin_leaves_open_is_refused_with_what_to_do() -> None:
+    @dataclass
+    class Own(OwnLoop):
+        recipe: LearnerRecipe = LearnerRecipe()
+        made_later: Finetune = field(init=False)
+
+    with pytest.raises(UserError, match=r"mine:Own: recipe=auto was not settled for any.* override on_net"):
+        on_net("mine:Own", Own(), "any")
 
 
 def test_a_recipe_for_another_net_is_refused_before_anything_runs() -> None:
     with pytest.raises(UserError, match=r"v4 is for efficientnet_lite0.* nothing of resnet50_half.* the recipe is v3"):
-        make("strategies", "filter_pruned(flops=0.5, recipe=v4)").on("resnet50_half")
+        make("strategies", "filter_pruned(flops=0.5, recipe=v4)").on_net("resnet50_half")
 
 
 @pytest.mark.parametrize(

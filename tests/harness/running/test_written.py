@@ -52,4 +52,4 @@ def test_the_content_of_a_named_recipe_is_part_of_the_version(monkeypatch: pytes
     monkeypatch.setattr(recipes, "shipped", lambda: {**named, "v2": other})
     after = [make("strategies", spec).version for spec in specs]
     assert all(a != b for a, b in zip(before, after, strict=True))
-    assert make("strategies", "finetune").version != make("strategies", "finetune").on("any").version
+    assert make("strategies", "finetune").version != make("strategies", "finetune").on_net("any").version

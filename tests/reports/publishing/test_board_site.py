@@ -71,6 +71,21 @@ def test_a_leaderboard_ranks_with_gains_and_says_who_gained_over_what(handed_in)
     assert [row.error.value for row in board.rows["1ep"]] == sorted(row.error.value for row in rows.values())
 
 
+def test_a_leaderboard_says_whose_recipe_is_another_and_takes_no_gain_over_it(made, tmp_path):
+    for name, recipe, strategies in (("old", "v3", ["finetune", "ridge"]), ("new", "v4", ["filter_pruned(keep=0.5)"])):
+        made(tmp_path / name, strategies=strategies, budgets=["1ep"], seeds=1, setting=NOW,
+             options={"recipe": recipe})  # fmt: skip
+        out = export([tmp_path / name], tmp_path / f"{name}.tar.xz").file
+        bundles.write_bundle(bundles.read_bundle(out), out, entry={"name": name, "by": "Ada"})
+    entries, _ = received([tmp_path / "old.tar.xz", tmp_path / "new.tar.xz"])
+    (board,) = leaderboards(entries)
+    rows = {row.label: row for row in board.rows["1ep"]}
+    assert (rows["finetune"].recipe, rows["filter_pruned(keep=0.5)"].recipe) == ("v3", "v4")
+    assert rows["filter_pruned(keep=0.5)"].over_dense is None
+    write_site([tmp_path / "old.tar.xz", tmp_path / "new.tar.xz"], tmp_path / "site")
+    assert "<small>recipe v4</small>" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+
+
 def test_protocol_versions_are_never_on_one_leaderboard(made, handed_in, tmp_path):
     made(tmp_path / "old", strategies=["finetune"], budgets=["1ep"], seeds=1, setting={"protocol_version": 4})
     old = export([tmp_path / "old"], tmp_path / "old.tar.xz").file

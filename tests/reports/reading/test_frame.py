@@ -160,6 +160,22 @@ def test_budgets_sort_by_size_not_by_text():
     assert budget_order("rubbish")[2] == math.inf
 
 
+def test_what_trained_by_an_earlier_recipe_says_so_beside_what_trained_by_a_later_one(made, tmp_path):
+    def ran(*strategies: str, recipe: str) -> None:
+        made(tmp_path, strategies=strategies, budgets=["1ep"], seeds=1, options={"recipe": recipe})
+
+    ran("finetune", "filter_pruned(flops=0.5)", recipe="v9")
+    (board,) = boards(read([tmp_path]))
+    assert set(board.labels) == {"finetune", "filter_pruned(flops=0.5)"}
+    ran("finetune", "channel_pruned(flops=0.5)", recipe="v10")
+    (board,) = boards(read([tmp_path]))
+    assert set(board.labels) == {
+        "finetune", "channel_pruned(flops=0.5)", "finetune(recipe=v9)", "filter_pruned(flops=0.5, recipe=v9)",
+    }  # fmt: skip
+    assert board.reference == "finetune"
+    assert "recipe" not in board.title
+
+
 @pytest.mark.parametrize(
     ("strategies", "labels", "titled"),
     [
