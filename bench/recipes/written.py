@@ -65,7 +65,8 @@ def _for_all_nets(rows: Sequence[Row], kept: pd.DataFrame) -> str:
 def _for_lite0(rows: Sequence[Row], kept: pd.DataFrame, finalists: pd.DataFrame) -> str:
     """The lowest band as the search chose it, the middle one by its finalists, the highest by the search.
 
-    The highest keeps those weights that the middle band keeps: it was tried on one task, which cannot tell.
+    The highest keeps those weights that the middle band keeps: it was tried on one task, which cannot tell. Where it is
+    not searched it has the middle band's trial.
     """
     net, best = middle.NET, middle.choose(finalists)
     trials = {one.band: one.trial for one in chosen(rows, net)}

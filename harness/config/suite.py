@@ -74,6 +74,10 @@ class Suite:
         """
         nets = [(written, *make_with_modules("backbones", written)) for written in self.backbones]
         strategies = [(written, *make_with_modules("strategies", written)) for written in self.strategies]
+        placed = {
+            written_net: [(*on_net(written, strategy, backbone.name), makes) for written, strategy, makes in strategies]
+            for written_net, backbone, _ in nets
+        }
         found = []
         # Files are read once for all runs.
         read = cache(sources)
@@ -86,8 +90,7 @@ class Suite:
                 weights_hash=backbone.weights_hash,
                 precision=resolved(self.setting.precision, backbone),
             )
-            for written, strategy, makes_strategy in strategies:
-                text, here = on_net(written, strategy, backbone.name)
+            for text, here, makes_strategy in placed[written_net]:
                 spec = RunSpec(
                     stream=stream.name,
                     fingerprint=stream.fingerprint(),

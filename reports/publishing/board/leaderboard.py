@@ -124,7 +124,8 @@ def _row(
         return None
     own_first = sorted(group, key=lambda one: one[0] is not entry)
     recipe = _recipe(board, label)
-    alike = [one for one in own_first if not recipe or _recipe(one[1], REFERENCE) in ("", recipe)]
+    # Who compares recipes does so in one entry; others' dense nets stand in where they train by the same one.
+    alike = [one for one in own_first if one[0] is entry or not recipe or _recipe(one[1], REFERENCE) in ("", recipe)]
     dense, whose = _rival(alike, board, [REFERENCE], budget)
     frozen, whose_head = _rival(own_first, board, FROZEN, budget)
     gain = None if dense is None or label == REFERENCE else here(dense - values)
@@ -132,7 +133,7 @@ def _row(
     flops = board.values(label, budget, "flops")
     keys = _keys(entry, board, label, budget)
     told = [entry.rerun[key] for key in keys if key in entry.rerun]
-    # Of one board all train by one recipe, which its title says; of a leaderboard they need not.
+    # The title is that of the first entry's board, and names its recipe.
     several = len({found for _, one in group for mine in one.labels if (found := _recipe(one, mine))}) > 1
     return Row(
         entry, board, label, budget, error, gain, None if frozen is None or label in FROZEN else here(frozen - values),

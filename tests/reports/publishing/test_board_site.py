@@ -75,6 +75,8 @@ def test_a_leaderboard_says_whose_recipe_is_another_and_takes_no_gain_over_it(ma
     for name, recipe, strategies in (("old", "v3", ["finetune", "ridge"]), ("new", "v4", ["filter_pruned(keep=0.5)"])):
         made(tmp_path / name, strategies=strategies, budgets=["1ep"], seeds=1, setting=NOW,
              options={"recipe": recipe})  # fmt: skip
+        if name == "old":
+            made(tmp_path / name, strategies=["finetune(recipe=v2)"], budgets=["1ep"], seeds=1, setting=NOW)
         out = export([tmp_path / name], tmp_path / f"{name}.tar.xz").file
         bundles.write_bundle(bundles.read_bundle(out), out, entry={"name": name, "by": "Ada"})
     entries, _ = received([tmp_path / "old.tar.xz", tmp_path / "new.tar.xz"])
@@ -82,6 +84,7 @@ def test_a_leaderboard_says_whose_recipe_is_another_and_takes_no_gain_over_it(ma
     rows = {row.label: row for row in board.rows["1ep"]}
     assert (rows["finetune"].recipe, rows["filter_pruned(keep=0.5)"].recipe) == ("v3", "v4")
     assert rows["filter_pruned(keep=0.5)"].over_dense is None
+    assert rows["finetune(recipe=v2)"].over_dense is not None, "compared in one entry"
     write_site([tmp_path / "old.tar.xz", tmp_path / "new.tar.xz"], tmp_path / "site")
     assert "<small>recipe v4</small>" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
 
